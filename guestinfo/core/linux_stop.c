@@ -1,0 +1,1112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Planning to stop and resume a Linux process; the idea is in linux_stop.h.
+ *
+ * Why each edit is safe, in the guest's own terms (kernel/signal.c,
+ * kernel/cgroup/freezer.c, kernel/smp.c, kernel/sched/core.c; 5.10 to 7.2):
+ *  - jobctl is changed by the guest under siglock only, with plain
+ *    read-modify-write: we need siglock free, nothing more.
+ *  - thread_info.flags is changed with locked instructions: any moment will do.
+ *  - a thread between __set_current_state() and schedule() in do_freezer_trap()
+ *    would sleep for ever if the bit vanished there: such threads wait.
+ *  - a parked thread is woken as another CPU would wake it: put into TASK_WAKING
+ *    and onto its CPU's call_single_queue (try_to_wake_up() -> ttwu_queue()), or
+ *    where that is not possible, by a call of wake_up_process() queued there.
+ *    The call's data lives in the free tail of the vmcoreinfo page, and the
+ *    task's usage count is raised for as long.
+ */
+#include "linux_stop.h"
+
+#define SIGNAL_STOP_STOPPED	0x1u
+#define SIGNAL_GROUP_EXIT	0x4u
+/* 16..22, 24 (TASK_WORK in 5.10, PTRACE_FROZEN later): all but TRAP_FREEZE */
+#define JOBCTL_OTHERS		(GENMASK_ULL(24, 16) & ~GI_JOBCTL_TRAP_FREEZE)
+#define CSD_FLAG_LOCK		1u
+#define VECTOR_RESCHEDULE	0xfd
+#define VECTOR_CALL_SINGLE	0xfb	/* CALL_FUNCTION_SINGLE_VECTOR */
+#define LOCK_MAX_BYTES		64u
+#define CAVE_SLOT		64u
+#define CAVE_MAX_SLOTS		48u
+#define THREADS_MAX		32768u
+#define THREAD_STEPS_MAX	(LOCK_MAX_BYTES / 4 + 16)
+#define TASK_RTLOCK_WAIT	0x1000u	/* PREEMPT_RT, since 5.15 */
+
+/* One thread as planning sees it. */
+struct thread {
+	u64 task;
+	u64 jobctl;
+	u64 ti_flags;
+	u32 pid;
+	u32 state;
+	u32 flags;
+	u32 cpu;
+	u8 on_cpu, on_rq, delayed, frozen, exit_state;
+	bool ptraced, exec_window;
+	enum gi_stop_state stop;
+};
+
+/* One planning run over one process. */
+struct job {
+	const struct gi_kernel *kernel;
+	const struct gi_layout *layout;
+	struct gi_plan *plan;
+	struct gi_stop_result *result;
+	enum gi_stop_method method;
+	enum gi_refusal later;	/* why threads are pending */
+	u64 leader;
+	u64 signal;
+	u64 tif_sigpending;
+};
+
+static const char *const refusal_names[GI_REFUSE_MAX] = {
+	[GI_REFUSE_NONE] = "none",
+	[GI_REFUSE_KTHREAD] = "kernel-thread",
+	[GI_REFUSE_INIT] = "init",
+	[GI_REFUSE_EXITING] = "exiting",
+	[GI_REFUSE_PTRACED] = "ptraced",
+	[GI_REFUSE_VFORK_EXEC] = "vfork-or-exec",
+	[GI_REFUSE_GUEST_FROZEN] = "guest-frozen",
+	[GI_REFUSE_SIGLOCK] = "siglock",
+	[GI_REFUSE_TRAP_WINDOW] = "trap-window",
+	[GI_REFUSE_QUEUE] = "wake-queue",
+	[GI_REFUSE_GONE] = "gone",
+	[GI_REFUSE_UNREADABLE] = "unreadable",
+	[GI_REFUSE_NO_METHOD] = "no-method",
+};
+
+static const char *const refusal_texts[GI_REFUSE_MAX] = {
+	[GI_REFUSE_NONE] = "nothing refused",
+	[GI_REFUSE_KTHREAD] = "is a kernel thread, which is never stopped",
+	[GI_REFUSE_INIT] = "is pid 0 or 1, which is never stopped",
+	[GI_REFUSE_EXITING] = "is exiting",
+	[GI_REFUSE_PTRACED] = "is traced by a debugger in the guest",
+	[GI_REFUSE_VFORK_EXEC] = "is inside vfork or exec; it is tried again",
+	[GI_REFUSE_GUEST_FROZEN] =
+		"is frozen by the guest's own cgroup freezer",
+	[GI_REFUSE_SIGLOCK] = "has its signal lock held; it is tried again",
+	[GI_REFUSE_TRAP_WINDOW] =
+		"has a thread entering or leaving the trap; it is tried again",
+	[GI_REFUSE_QUEUE] = "has a wake-up under way; it is tried again",
+	[GI_REFUSE_GONE] = "is gone",
+	[GI_REFUSE_UNREADABLE] =
+		"has structures in guest memory that contradict themselves",
+	[GI_REFUSE_NO_METHOD] =
+		"runs on a kernel of which too little is known to stop it",
+};
+
+const char *gi_refusal_name(enum gi_refusal refusal)
+{
+	return refusal < GI_REFUSE_MAX ? refusal_names[refusal] : "?";
+}
+
+const char *gi_refusal_text(enum gi_refusal refusal)
+{
+	return refusal < GI_REFUSE_MAX ? refusal_texts[refusal] : "?";
+}
+
+bool gi_refusal_retry(enum gi_refusal refusal)
+{
+	return refusal == GI_REFUSE_SIGLOCK ||
+	       refusal == GI_REFUSE_TRAP_WINDOW ||
+	       refusal == GI_REFUSE_QUEUE ||
+	       refusal == GI_REFUSE_VFORK_EXEC ||
+	       refusal == GI_REFUSE_UNREADABLE;
+}
+
+const char *gi_stop_method_name(enum gi_stop_method method)
+{
+	switch (method) {
+	case GI_STOP_FREEZER:
+		return "freezer-trap";
+	case GI_STOP_SILENT:
+		return "silent-stop";
+	case GI_STOP_NONE:
+		break;
+	}
+	return "none";
+}
+
+const char *gi_stop_state_name(enum gi_stop_state state)
+{
+	switch (state) {
+	case GI_RUNS:
+		return "runs";
+	case GI_WAKING:
+		return "waking";
+	case GI_STOPPING:
+		return "stopping";
+	case GI_ASLEEP:
+		return "asleep";
+	case GI_PARKED:
+		return "parked";
+	case GI_GUEST_FROZEN:
+		return "guest-frozen";
+	}
+	return "?";
+}
+
+static bool has_all(const struct gi_layout *layout, const u16 *ids, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (!gi_has(layout, ids[i]))
+			return false;
+	return true;
+}
+
+/* What both methods need: to mark, and to queue a wake_up_process() call. */
+static const u16 stop_needs[] = {
+	MONARCH_F_TASK_PID, MONARCH_F_TASK_TGID, MONARCH_F_TASK_STATE,
+	MONARCH_F_TASK_FLAGS, MONARCH_F_TASK_EXIT_STATE,
+	MONARCH_F_TASK_START_TIME,
+	MONARCH_F_TASK_SIGNAL, MONARCH_F_TASK_SIGHAND,
+	MONARCH_F_TASK_THREAD_NODE, MONARCH_F_TASK_JOBCTL,
+	MONARCH_F_TASK_TI_FLAGS, MONARCH_F_TASK_ON_CPU, MONARCH_F_TASK_ON_RQ,
+	MONARCH_F_TASK_CPU, MONARCH_F_TASK_PTRACE, MONARCH_F_TASK_PENDING_SIG,
+	MONARCH_F_TASK_BLOCKED, MONARCH_F_TASK_USAGE, MONARCH_F_TASK_PI_LOCK,
+	MONARCH_F_TASK_VFORK_DONE,
+	MONARCH_F_SIGNAL_THREAD_HEAD, MONARCH_F_SIGNAL_FLAGS,
+	MONARCH_F_SIGNAL_SHARED_PENDING, MONARCH_F_SIGNAL_GROUP_STOP_COUNT,
+	MONARCH_F_SIGHAND_SIGLOCK,
+	MONARCH_F_CSD_NODE, MONARCH_F_CSD_FLAGS, MONARCH_F_CSD_FUNC,
+	MONARCH_F_CSD_INFO, MONARCH_F_SIZEOF_CSD,
+	MONARCH_F_SYM_CALL_SINGLE_QUEUE, MONARCH_F_SYM_WAKE_UP_PROCESS,
+	MONARCH_F_SYM_PUT_TASK_STRUCT,
+	MONARCH_F_SYM_VMCOREINFO_DATA, MONARCH_F_SYM_VMCOREINFO_SIZE,
+	MONARCH_F_TIF_SIGPENDING_BIT,
+};
+
+/* Waking as try_to_wake_up() does, since 5.8 (commit a148866489fb). */
+static const u16 ttwu_needs[] = {
+	MONARCH_F_TASK_WAKE_NODE, MONARCH_F_TASK_WAKE_FLAGS,
+	MONARCH_F_TASK_REMOTE_WAKEUP, MONARCH_F_TASK_CPUS_MASK,
+	MONARCH_F_RQ_TTWU_PENDING, MONARCH_F_SYM_RUNQUEUES,
+	MONARCH_F_TASK_WAKING_VALUE, MONARCH_F_CSD_TYPE_TTWU_VALUE,
+};
+
+enum gi_stop_method gi_stop_method(const struct gi_layout *layout)
+{
+	if (!has_all(layout, stop_needs, ARRAY_SIZE(stop_needs)) ||
+	    layout->facts[MONARCH_F_TIF_SIGPENDING_BIT].value > 31)
+		return GI_STOP_NONE;
+	/* task_struct.frozen: Linux kernel commit 76f969e8948d (in v5.2) */
+	return gi_has(layout, MONARCH_F_TASK_FROZEN) ? GI_STOP_FREEZER :
+						       GI_STOP_SILENT;
+}
+
+/* Does the guest itself want this task frozen (cgroup.freeze)? */
+static bool guest_freezes(const struct gi_kernel *kernel, u64 task)
+{
+	u64 css_set, cgroup, freeze;
+
+	if (gi_kernel_field(kernel, task, MONARCH_F_TASK_CGROUPS, &css_set) ||
+	    gi_kernel_field(kernel, css_set, MONARCH_F_CSS_SET_DFL_CGRP,
+			    &cgroup) ||
+	    gi_kernel_field(kernel, cgroup, MONARCH_F_CGROUP_E_FREEZE,
+			    &freeze))
+		return false;
+	return freeze;
+}
+
+/* A group stop by signal, under way or complete? */
+static bool guest_group_stop(const struct gi_kernel *kernel, u64 signal)
+{
+	u64 flags, count;
+
+	if (gi_kernel_field(kernel, signal, MONARCH_F_SIGNAL_FLAGS, &flags) ||
+	    gi_kernel_field(kernel, signal, MONARCH_F_SIGNAL_GROUP_STOP_COUNT,
+			    &count))
+		return true;	/* unknown: not ours to touch */
+	return (flags & SIGNAL_STOP_STOPPED) || count;
+}
+
+static enum gi_stop_state classify_freezer(const struct gi_kernel *kernel,
+					   u64 task,
+					   const struct gi_stop_facts *facts)
+{
+	bool marked = facts->jobctl & GI_JOBCTL_TRAP_FREEZE;
+	bool off_cpu = !facts->on_cpu && !facts->on_rq;
+
+	if (!marked) {
+		if (!facts->frozen || !off_cpu ||
+		    !(facts->state & GI_TASK_INTERRUPTIBLE) ||
+		    guest_freezes(kernel, task))
+			return GI_RUNS;
+		return GI_WAKING;
+	}
+	if (guest_freezes(kernel, task))
+		return GI_GUEST_FROZEN;
+	/* on_rq stays set in delayed dequeue (6.12): off the CPU all the same */
+	if (facts->frozen && !facts->on_cpu &&
+	    (facts->state & GI_TASK_INTERRUPTIBLE))
+		return GI_PARKED;
+	return off_cpu && facts->state ? GI_ASLEEP : GI_STOPPING;
+}
+
+static enum gi_stop_state classify_silent(const struct gi_kernel *kernel,
+					  u64 signal,
+					  const struct gi_stop_facts *facts)
+{
+	bool off_cpu = !facts->on_cpu && !facts->on_rq;
+
+	if (facts->state & GI_TASK_STOPPED)
+		return guest_group_stop(kernel, signal) ? GI_RUNS :
+		       facts->on_cpu ? GI_STOPPING : GI_PARKED;
+	if (!(facts->jobctl & GI_JOBCTL_STOP_PENDING) ||
+	    (facts->jobctl & GI_JOBCTL_STOP_CONSUME) ||
+	    guest_group_stop(kernel, signal))
+		return GI_RUNS;
+	return off_cpu && facts->state ? GI_ASLEEP : GI_STOPPING;
+}
+
+enum gi_stop_state gi_stop_classify(const struct gi_kernel *kernel, u64 task,
+				    u64 signal,
+				    const struct gi_stop_facts *facts)
+{
+	if (gi_has(kernel->layout, MONARCH_F_TASK_FROZEN))
+		return classify_freezer(kernel, task, facts);
+	return classify_silent(kernel, signal, facts);
+}
+
+static int field(const struct job *job, u64 gva, u32 id, u64 *ret)
+{
+	return gi_kernel_field(job->kernel, gva, id, ret);
+}
+
+/* As field(), 0 where the layout has no such member. */
+static int field_or_0(const struct job *job, u64 gva, u32 id, u64 *ret)
+{
+	*ret = 0;
+	return gi_has(job->layout, id) ? field(job, gva, id, ret) : 0;
+}
+
+static int read_thread(const struct job *job, u64 task, struct thread *ret)
+{
+	u64 pid, state, flags, exit_state, cpu, on_cpu, on_rq, ptrace;
+	u64 frozen, delayed, vfork, execve;
+	struct gi_stop_facts facts;
+	struct thread t = { .task = task };
+
+	if (field(job, task, MONARCH_F_TASK_PID, &pid) ||
+	    field(job, task, MONARCH_F_TASK_STATE, &state) ||
+	    field(job, task, MONARCH_F_TASK_FLAGS, &flags) ||
+	    field(job, task, MONARCH_F_TASK_EXIT_STATE, &exit_state) ||
+	    field(job, task, MONARCH_F_TASK_CPU, &cpu) ||
+	    field(job, task, MONARCH_F_TASK_ON_CPU, &on_cpu) ||
+	    field(job, task, MONARCH_F_TASK_ON_RQ, &on_rq) ||
+	    field(job, task, MONARCH_F_TASK_PTRACE, &ptrace) ||
+	    field(job, task, MONARCH_F_TASK_JOBCTL, &t.jobctl) ||
+	    field(job, task, MONARCH_F_TASK_TI_FLAGS, &t.ti_flags) ||
+	    field(job, task, MONARCH_F_TASK_VFORK_DONE, &vfork) ||
+	    field_or_0(job, task, MONARCH_F_TASK_IN_EXECVE, &execve) ||
+	    field_or_0(job, task, MONARCH_F_TASK_FROZEN, &frozen) ||
+	    field_or_0(job, task, MONARCH_F_TASK_SCHED_DELAYED, &delayed))
+		return -EUCLEAN;
+	t.pid = (u32)pid;
+	t.state = (u32)state;
+	t.flags = (u32)flags;
+	t.cpu = (u32)cpu;
+	t.exit_state = !!exit_state;
+	t.on_cpu = !!on_cpu;
+	t.on_rq = !!on_rq;
+	t.ptraced = !!ptrace;
+	t.exec_window = vfork || execve;
+	t.frozen = !!frozen;
+	t.delayed = !!delayed;
+	facts.jobctl = t.jobctl;
+	facts.state = t.state;
+	facts.on_cpu = t.on_cpu;
+	facts.on_rq = t.on_rq;
+	facts.frozen = t.frozen;
+	t.stop = gi_stop_marked(&facts) ?
+			 gi_stop_classify(job->kernel, task, job->signal,
+					  &facts) : GI_RUNS;
+	*ret = t;
+	return 0;
+}
+
+static bool exiting(const struct thread *thread)
+{
+	return (thread->flags & GI_PF_EXITING) || thread->exit_state;
+}
+
+/* ---- steps ---- */
+
+/*
+ * A step on a structure member. Whole members only: a bitfield is edited
+ * through the byte that holds it, under a mask.
+ */
+static int member_step(struct job *job, u64 gva, u32 id, bool write,
+		       u64 expected, u64 value, enum gi_purpose purpose)
+{
+	const struct gi_fact *fact = &job->layout->facts[id];
+	u32 bytes = fact->width >= 8 ? fact->width / 8 : 1;
+	u64 mask = fact->width >= 64 ? U64_MAX : BIT_ULL(fact->width) - 1;
+	u64 gpa;
+	int err;
+
+	if (fact->kind != MONARCH_FACT_FIELD ||
+	    (fact->width < 8 && fact->bit + fact->width > 8))
+		return -ENOENT;
+	err = gi_kernel_gpa(job->kernel, gva + fact->offset, &gpa);
+	if (err)
+		return err;
+	mask <<= fact->bit;
+	expected <<= fact->bit;
+	value <<= fact->bit;
+	if (!write)
+		return gi_plan_check(job->plan, gpa, bytes, mask,
+				     expected & mask, purpose);
+	return gi_plan_write(job->plan, gpa, bytes, mask, expected & mask,
+			     value & mask, purpose);
+}
+
+static int member_check(struct job *job, u64 gva, u32 id, u64 expected,
+			enum gi_purpose purpose)
+{
+	return member_step(job, gva, id, false, expected, 0, purpose);
+}
+
+static int member_write(struct job *job, u64 gva, u32 id, u64 expected,
+			u64 value, enum gi_purpose purpose)
+{
+	return member_step(job, gva, id, true, expected, value, purpose);
+}
+
+/* Set or clear bits of a member whose other bits are the guest's business. */
+static int member_bits(struct job *job, u64 gva, u32 id, u64 old, u64 bits,
+		       bool set, enum gi_purpose purpose)
+{
+	const struct gi_fact *fact = &job->layout->facts[id];
+	u64 gpa;
+	int err = gi_kernel_gpa(job->kernel, gva + fact->offset, &gpa);
+
+	if (err)
+		return err;
+	return gi_plan_write(job->plan, gpa, fact->width / 8, bits, old & bits,
+			     set ? bits : 0, purpose);
+}
+
+/*
+ * A lock is free when all of it is zero: a raw spinlock, and as well the
+ * rt_mutex that a spinlock is on PREEMPT_RT (no owner, no waiters). A kernel
+ * with lock debugging never looks free, so nothing is edited there.
+ * Return: 1 free and checked by the plan, 0 held, or -errno.
+ */
+static int lock_is_free(struct job *job, u64 gva, u32 id,
+			enum gi_purpose purpose)
+{
+	const struct gi_fact *fact = &job->layout->facts[id];
+	u32 bytes = fact->width / 8, at;
+	u64 value, gpa;
+	int err;
+
+	if (bytes < 4 || bytes > LOCK_MAX_BYTES || bytes % 4)
+		return -ENOENT;
+	for (at = 0; at < bytes; at += 4) {
+		err = gi_kernel_gpa(job->kernel, gva + fact->offset + at, &gpa);
+		if (!err)
+			err = gi_read_uint(job->kernel->mem, gpa, 4, &value);
+		if (err)
+			return err;
+		if (value)
+			return 0;
+		err = gi_plan_check(job->plan, gpa, 4, U32_MAX, 0, purpose);
+		if (err)
+			return err;
+	}
+	return 1;
+}
+
+static int identity_check(struct job *job, const struct thread *thread)
+{
+	return member_check(job, thread->task, MONARCH_F_TASK_PID, thread->pid,
+			    GI_CHECK_IDENTITY);
+}
+
+static int kick(struct job *job, u32 cpu, u8 vector)
+{
+	if (cpu >= job->kernel->boot.nr_cpus)
+		return -ENXIO;
+	return gi_plan_kick(job->plan, job->kernel->boot.apic_id[cpu], vector);
+}
+
+/* ---- the guest's call_single_queue ---- */
+
+/*
+ * Push @node onto @cpu's queue. Several pushes of one plan chain up: the head
+ * that an earlier one planned is this one's successor, and the head's step
+ * moves to the end so that it is written last.
+ */
+static int queue_push(struct job *job, u32 cpu, u64 node, u64 node_next_old)
+{
+	struct gi_plan *plan = job->plan;
+	u64 head_gva = gi_kernel_per_cpu(job->kernel,
+					 MONARCH_F_SYM_CALL_SINGLE_QUEUE, cpu);
+	u64 head_gpa, node_gpa, first, old;
+	u32 i;
+	int err;
+
+	err = gi_kernel_gpa(job->kernel, head_gva, &head_gpa);
+	if (!err)
+		err = gi_kernel_gpa(job->kernel, node, &node_gpa);
+	if (!err)
+		err = gi_read_u64(job->kernel->mem, head_gpa, &old);
+	if (err)
+		return err;
+	if ((head_gpa | node_gpa) & 7)
+		return -EUCLEAN;
+	first = old;
+	for (i = 0; i < plan->nr_steps; i++) {
+		if (plan->steps[i].purpose != GI_EDIT_QUEUE ||
+		    plan->steps[i].gpa != head_gpa)
+			continue;
+		first = plan->steps[i].value;
+		plan->nr_steps--;
+		memmove(&plan->steps[i], &plan->steps[i + 1],
+			(plan->nr_steps - i) * sizeof(plan->steps[0]));
+		break;
+	}
+	err = gi_plan_write(plan, node_gpa, 8, U64_MAX, node_next_old, first,
+			    GI_EDIT_CSD);
+	if (!err)
+		err = gi_plan_write(plan, head_gpa, 8, U64_MAX, old, node,
+				    GI_EDIT_QUEUE);
+	return err ? err : kick(job, cpu, VECTOR_CALL_SINGLE);
+}
+
+/*
+ * The cave: slots for call_single_data in the tail of the vmcoreinfo page, a
+ * page of its own that lives as long as the kernel (kernel/crash_core.c,
+ * crash_save_vmcoreinfo_init()) and whose readers stop at vmcoreinfo_size.
+ */
+struct cave {
+	u64 gva;
+	u32 slots;
+};
+
+static int cave_find(const struct job *job, struct cave *ret)
+{
+	const struct gi_kernel *kernel = job->kernel;
+	u64 data, size, start;
+
+	if (gi_kernel_read_uint(kernel,
+				gi_kernel_symbol(kernel,
+						 MONARCH_F_SYM_VMCOREINFO_DATA),
+				8, &data) ||
+	    gi_kernel_read_uint(kernel,
+				gi_kernel_symbol(kernel,
+						 MONARCH_F_SYM_VMCOREINFO_SIZE),
+				8, &size))
+		return -EUCLEAN;
+	if ((data & (GI_PAGE_SIZE - 1)) || !data || size > GI_PAGE_SIZE ||
+	    job->layout->facts[MONARCH_F_SIZEOF_CSD].value > CAVE_SLOT)
+		return -EUCLEAN;
+	start = (size + CAVE_SLOT + CAVE_SLOT - 1) & ~(u64)(CAVE_SLOT - 1);
+	if (start + 4 * CAVE_SLOT > GI_PAGE_SIZE)
+		return -ENOSPC;
+	ret->gva = data + start;
+	ret->slots = (u32)min((GI_PAGE_SIZE - start) / CAVE_SLOT,
+			      (u64)CAVE_MAX_SLOTS);
+	return 0;
+}
+
+/* A slot's words; all zero: free. */
+struct slot {
+	u64 gva;
+	u64 next, flags, func, info;
+};
+
+static int slot_read(const struct job *job, u64 gva, struct slot *ret)
+{
+	ret->gva = gva;
+	if (field(job, gva, MONARCH_F_CSD_NODE, &ret->next) ||
+	    field(job, gva, MONARCH_F_CSD_FLAGS, &ret->flags) ||
+	    field(job, gva, MONARCH_F_CSD_FUNC, &ret->func) ||
+	    field(job, gva, MONARCH_F_CSD_INFO, &ret->info))
+		return -EUCLEAN;
+	return 0;
+}
+
+static bool slot_free(const struct slot *slot)
+{
+	return !slot->next && !slot->flags && !slot->func && !slot->info;
+}
+
+/* Whether an earlier call of this plan already took the slot. */
+static bool slot_planned(const struct job *job, const struct slot *slot)
+{
+	u64 gpa;
+	u32 i;
+
+	if (gi_kernel_gpa(job->kernel,
+			  slot->gva + gi_offset(job->layout,
+						MONARCH_F_CSD_FUNC), &gpa))
+		return true;
+	for (i = 0; i < job->plan->nr_steps; i++)
+		if (job->plan->steps[i].gpa == gpa)
+			return true;
+	return false;
+}
+
+/*
+ * A free slot for a call about @task.
+ * Return: 1 with *ret; 0 a call about @task is in flight, or all are taken.
+ */
+static int slot_for(const struct job *job, u64 task, struct slot *ret)
+{
+	struct slot slot;
+	struct cave cave;
+	bool found = false;
+	u32 i;
+	int err = cave_find(job, &cave);
+
+	if (err)
+		return err;
+	for (i = 0; i < cave.slots; i++) {
+		err = slot_read(job, cave.gva + i * CAVE_SLOT, &slot);
+		if (err)
+			return err;
+		if (slot.info == task)
+			return 0;
+		if (!found && slot_free(&slot) && !slot_planned(job, &slot)) {
+			*ret = slot;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Queue func(info) on @cpu, from @slot whose words are as read. */
+static int slot_call(struct job *job, const struct slot *slot, u32 cpu,
+		     u64 func, u64 info)
+{
+	int err;
+
+	err = member_write(job, slot->gva, MONARCH_F_CSD_FUNC, slot->func, func,
+			   GI_EDIT_CSD);
+	if (!err)
+		err = member_write(job, slot->gva, MONARCH_F_CSD_INFO,
+				   slot->info, info, GI_EDIT_CSD);
+	if (!err)
+		err = member_write(job, slot->gva, MONARCH_F_CSD_FLAGS,
+				   slot->flags, CSD_FLAG_LOCK, GI_EDIT_CSD);
+	return err ? err : queue_push(job, cpu,
+				      slot->gva + gi_offset(job->layout,
+							    MONARCH_F_CSD_NODE),
+				      slot->next);
+}
+
+/*
+ * ASYNC wake: have the guest call wake_up_process(task) in hard irq. Takes all
+ * locks itself, so it needs no look at pi_lock or the run queue.
+ * Return: 1 planned, 0 must wait, or -errno.
+ */
+static int wake_by_call(struct job *job, const struct thread *thread)
+{
+	struct slot slot;
+	u64 usage;
+	int err;
+
+	if (thread->cpu >= job->kernel->boot.nr_cpus)
+		return -EUCLEAN;
+	err = slot_for(job, thread->task, &slot);
+	if (err <= 0)
+		return err;
+	err = field(job, thread->task, MONARCH_F_TASK_USAGE, &usage);
+	if (err)
+		return err;
+	if (!usage || usage >= 0x7ffffffe)
+		return -EUCLEAN;
+	err = member_write(job, thread->task, MONARCH_F_TASK_USAGE, usage,
+			   usage + 1, GI_EDIT_USAGE);
+	if (!err)
+		err = slot_call(job, &slot, thread->cpu,
+				gi_kernel_symbol(job->kernel,
+						 MONARCH_F_SYM_WAKE_UP_PROCESS),
+				thread->task);
+	return err ? err : 1;
+}
+
+static bool cpu_allowed(const struct job *job, const struct thread *thread)
+{
+	u64 word;
+
+	if (thread->cpu >= job->kernel->boot.nr_cpus)
+		return false;
+	if (gi_kernel_read_uint(job->kernel,
+				thread->task +
+				gi_offset(job->layout,
+					  MONARCH_F_TASK_CPUS_MASK) +
+				thread->cpu / 64 * 8, 8, &word))
+		return false;
+	return (word >> (thread->cpu % 64)) & 1;
+}
+
+/*
+ * The member writes of a TTWU wake: what try_to_wake_up() leaves behind for
+ * sched_ttwu_pending(). sched_remote_wakeup left at 1 would make the enqueue
+ * look like a migration and spoil vruntime (5.10, 6.1).
+ */
+static int ttwu_steps(struct job *job, const struct thread *thread)
+{
+	u64 rq = gi_kernel_per_cpu(job->kernel, MONARCH_F_SYM_RUNQUEUES,
+				   thread->cpu);
+	u64 waking = job->layout->facts[MONARCH_F_TASK_WAKING_VALUE].value;
+	u64 type = job->layout->facts[MONARCH_F_CSD_TYPE_TTWU_VALUE].value;
+	u64 remote, flags, next, pending;
+	int err;
+
+	if (field(job, thread->task, MONARCH_F_TASK_REMOTE_WAKEUP, &remote) ||
+	    field(job, thread->task, MONARCH_F_TASK_WAKE_FLAGS, &flags) ||
+	    gi_kernel_read_uint(job->kernel,
+				thread->task +
+				gi_offset(job->layout,
+					  MONARCH_F_TASK_WAKE_NODE), 8,
+				&next) ||
+	    field(job, rq, MONARCH_F_RQ_TTWU_PENDING, &pending))
+		return -EUCLEAN;
+	err = member_write(job, thread->task, MONARCH_F_TASK_STATE,
+			   thread->state, waking, GI_EDIT_TASK_STATE);
+	if (!err && remote)
+		err = member_write(job, thread->task,
+				   MONARCH_F_TASK_REMOTE_WAKEUP, remote, 0,
+				   GI_EDIT_TASK_STATE);
+	if (!err && flags != type)
+		err = member_write(job, thread->task, MONARCH_F_TASK_WAKE_FLAGS,
+				   flags, type, GI_EDIT_CSD);
+	if (!err)
+		err = member_write(job, rq, MONARCH_F_RQ_TTWU_PENDING, pending,
+				   1, GI_EDIT_RQ);
+	return err ? err : queue_push(job, thread->cpu,
+				      thread->task +
+				      gi_offset(job->layout,
+						MONARCH_F_TASK_WAKE_NODE),
+				      next);
+}
+
+/* Return: 1 planned, 0 not possible this way, or -errno. */
+static int wake_by_ttwu(struct job *job, const struct thread *thread)
+{
+	int err;
+
+	if (!has_all(job->layout, ttwu_needs, ARRAY_SIZE(ttwu_needs)) ||
+	    thread->on_rq || thread->on_cpu || !cpu_allowed(job, thread))
+		return 0;
+	err = lock_is_free(job, thread->task, MONARCH_F_TASK_PI_LOCK,
+			   GI_CHECK_LOCK);
+	if (err <= 0)
+		return err;
+	err = member_check(job, thread->task, MONARCH_F_TASK_ON_RQ, 0,
+			   GI_CHECK_STATE);
+	if (!err)
+		err = member_check(job, thread->task, MONARCH_F_TASK_ON_CPU, 0,
+				   GI_CHECK_STATE);
+	if (!err)
+		err = ttwu_steps(job, thread);
+	return err ? err : 1;
+}
+
+/* Return: 1 planned, 0 must wait, or -errno. */
+static int wake(struct job *job, const struct thread *thread)
+{
+	int err = wake_by_ttwu(job, thread);
+
+	if (!err)
+		err = wake_by_call(job, thread);
+	if (err == 1)
+		job->result->woken++;
+	return err;
+}
+
+/* ---- per thread ---- */
+
+static void postpone(struct job *job, enum gi_refusal why)
+{
+	job->result->pending++;
+	job->later = why;
+}
+
+static u64 mark_bit(const struct job *job)
+{
+	return job->method == GI_STOP_FREEZER ? GI_JOBCTL_TRAP_FREEZE :
+						GI_JOBCTL_STOP_PENDING;
+}
+
+static enum gi_refusal may_stop(const struct thread *thread)
+{
+	if (thread->flags & GI_PF_KTHREAD)
+		return GI_REFUSE_KTHREAD;
+	if (thread->ptraced)
+		return GI_REFUSE_PTRACED;
+	if (thread->exec_window)
+		return GI_REFUSE_VFORK_EXEC;
+	if (thread->stop == GI_GUEST_FROZEN)
+		return GI_REFUSE_GUEST_FROZEN;
+	return GI_REFUSE_NONE;
+}
+
+static int stop_thread(struct job *job, const struct thread *thread)
+{
+	int err;
+
+	if (thread->stop >= GI_STOPPING)
+		return 0;
+	err = identity_check(job, thread);
+	if (!err)
+		err = member_bits(job, thread->task, MONARCH_F_TASK_JOBCTL,
+				  thread->jobctl, mark_bit(job), true,
+				  GI_EDIT_JOBCTL);
+	if (!err && !(thread->ti_flags & job->tif_sigpending))
+		err = member_bits(job, thread->task, MONARCH_F_TASK_TI_FLAGS,
+				  thread->ti_flags, job->tif_sigpending, true,
+				  GI_EDIT_TI_FLAGS);
+	/* Without it a thread in user mode goes on until the next tick. */
+	if (!err && thread->on_cpu)
+		err = kick(job, thread->cpu, VECTOR_RESCHEDULE);
+	if (!err)
+		job->result->marked++;
+	return err;
+}
+
+/* Is a signal really pending for a thread whose TIF_SIGPENDING we set? */
+static bool signal_pending(const struct job *job, const struct thread *thread)
+{
+	u64 own, shared, blocked;
+
+	if (field(job, thread->task, MONARCH_F_TASK_PENDING_SIG, &own) ||
+	    field(job, job->signal, MONARCH_F_SIGNAL_SHARED_PENDING, &shared) ||
+	    field(job, thread->task, MONARCH_F_TASK_BLOCKED, &blocked))
+		return true;
+	return ((own | shared) & ~blocked) || (thread->jobctl & JOBCTL_OTHERS &
+					       ~mark_bit(job));
+}
+
+static int unmark(struct job *job, const struct thread *thread)
+{
+	int err = identity_check(job, thread);
+
+	if (!err)
+		err = member_bits(job, thread->task, MONARCH_F_TASK_JOBCTL,
+				  thread->jobctl, mark_bit(job), false,
+				  GI_EDIT_JOBCTL);
+	/* A sleeper that never noticed is left as if nothing had been. */
+	if (!err && thread->stop == GI_ASLEEP && !thread->frozen &&
+	    (thread->ti_flags & job->tif_sigpending) &&
+	    !signal_pending(job, thread))
+		err = member_bits(job, thread->task, MONARCH_F_TASK_TI_FLAGS,
+				  thread->ti_flags, job->tif_sigpending, false,
+				  GI_EDIT_TI_FLAGS);
+	if (!err)
+		job->result->marked++;
+	return err;
+}
+
+static int resume_freezer(struct job *job, const struct thread *thread)
+{
+	bool runnable = thread->on_cpu || (thread->on_rq && !thread->delayed);
+	int err = 0;
+
+	/*
+	 * Between setting its state and schedule(), or there asleep on a lock
+	 * (PREEMPT_RT): if the bit vanished now, nobody would ever wake it.
+	 */
+	if (!thread->frozen &&
+	    ((runnable && (thread->state & GI_TASK_INTERRUPTIBLE)) ||
+	     (thread->state & TASK_RTLOCK_WAIT))) {
+		postpone(job, GI_REFUSE_TRAP_WINDOW);
+		return 0;
+	}
+	if (thread->stop != GI_WAKING)
+		err = unmark(job, thread);
+	if (err || !thread->frozen || !(thread->state & GI_TASK_INTERRUPTIBLE))
+		return err;
+	err = wake(job, thread);
+	if (!err)
+		postpone(job, GI_REFUSE_QUEUE);
+	return err < 0 ? err : 0;
+}
+
+/* Parked in TASK_STOPPED: make it an ordinary sleeper, then wake that. */
+static int resume_silent(struct job *job, const struct thread *thread)
+{
+	struct thread sleeper = *thread;
+	struct slot slot;
+	u64 stopped = thread->jobctl &
+		      (GI_JOBCTL_STOPPED | GI_JOBCTL_STOP_PENDING);
+	int err;
+
+	if (!(thread->state & GI_TASK_STOPPED))
+		return unmark(job, thread);
+	if (thread->on_cpu || (thread->on_rq && !thread->delayed)) {
+		postpone(job, GI_REFUSE_TRAP_WINDOW);
+		return 0;
+	}
+	/* State and wake-up go together: once changed, it is no longer known. */
+	err = slot_for(job, thread->task, &slot);
+	if (!err)
+		postpone(job, GI_REFUSE_QUEUE);
+	if (err <= 0)
+		return err;
+	err = lock_is_free(job, thread->task, MONARCH_F_TASK_PI_LOCK,
+			   GI_CHECK_LOCK);
+	if (!err)
+		postpone(job, GI_REFUSE_QUEUE);
+	if (err <= 0)
+		return err;
+	err = identity_check(job, thread);
+	if (!err && stopped)
+		err = member_bits(job, thread->task, MONARCH_F_TASK_JOBCTL,
+				  thread->jobctl, stopped, false,
+				  GI_EDIT_JOBCTL);
+	if (!err)
+		err = member_write(job, thread->task, MONARCH_F_TASK_STATE,
+				   thread->state, GI_TASK_INTERRUPTIBLE,
+				   GI_EDIT_TASK_STATE);
+	sleeper.state = GI_TASK_INTERRUPTIBLE;
+	if (!err)
+		err = wake_by_call(job, &sleeper);
+	if (err == 1) {
+		job->result->woken++;
+		job->result->marked++;
+		return 0;
+	}
+	return err ? err : -EUCLEAN;
+}
+
+static int resume_thread(struct job *job, const struct thread *thread)
+{
+	if (!gi_stop_is_ours(thread->stop))
+		return 0;
+	return job->method == GI_STOP_FREEZER ? resume_freezer(job, thread) :
+						resume_silent(job, thread);
+}
+
+/* ---- per process ---- */
+
+/* Room for the steps of one more thread, whatever they turn out to be. */
+static bool plan_has_room(const struct gi_plan *plan)
+{
+	return plan->nr_steps + THREAD_STEPS_MAX <= GI_PLAN_STEPS &&
+	       plan->nr_kicks + 1 <= GI_PLAN_KICKS;
+}
+
+static int plan_thread(struct job *job, const struct thread *thread, bool stop)
+{
+	if (!plan_has_room(job->plan)) {
+		postpone(job, GI_REFUSE_QUEUE);
+		return 0;
+	}
+	return stop ? stop_thread(job, thread) : resume_thread(job, thread);
+}
+
+static enum gi_refusal refusal_of(int err)
+{
+	return err == -ENOSPC ? GI_REFUSE_QUEUE : GI_REFUSE_UNREADABLE;
+}
+
+/*
+ * Go over the thread list. The guest is held, so a list that contradicts
+ * itself is not changing: it is broken.
+ */
+static enum gi_refusal each_thread(struct job *job, bool stop)
+{
+	u32 link = gi_offset(job->layout, MONARCH_F_TASK_THREAD_NODE);
+	u64 head = job->signal + gi_offset(job->layout,
+					   MONARCH_F_SIGNAL_THREAD_HEAD);
+	u64 node, from = head, back, signal;
+	bool leader_seen = false;
+	struct thread thread;
+	u32 budget = THREADS_MAX;
+	enum gi_refusal refusal;
+	int err;
+
+	if (gi_kernel_read_uint(job->kernel, head, 8, &node))
+		return GI_REFUSE_UNREADABLE;
+	while (node != head) {
+		u64 task = node - link;
+
+		if (!budget-- ||
+		    gi_kernel_read_uint(job->kernel, node + 8, 8, &back) ||
+		    back != from ||
+		    field(job, task, MONARCH_F_TASK_SIGNAL, &signal) ||
+		    signal != job->signal || read_thread(job, task, &thread))
+			return GI_REFUSE_UNREADABLE;
+		leader_seen |= task == job->leader;
+		if (!exiting(&thread)) {
+			refusal = stop ? may_stop(&thread) : GI_REFUSE_NONE;
+			if (refusal)
+				return refusal;
+			job->result->threads++;
+			err = plan_thread(job, &thread, stop);
+			if (err)
+				return refusal_of(err);
+		}
+		from = node;
+		if (gi_kernel_read_uint(job->kernel, node, 8, &node))
+			return GI_REFUSE_UNREADABLE;
+	}
+	if (!leader_seen)
+		return GI_REFUSE_GONE;
+	return job->result->threads ? GI_REFUSE_NONE : GI_REFUSE_EXITING;
+}
+
+/* Is the target still itself, and in a condition to be edited? */
+static enum gi_refusal admit(struct job *job, const struct gi_target *target,
+			     bool stop)
+{
+	u64 start, pid, tgid, sighand, flags, exec_task;
+	int free;
+
+	job->leader = target->task;
+	if (field(job, target->task, MONARCH_F_TASK_START_TIME, &start) ||
+	    field(job, target->task, MONARCH_F_TASK_PID, &pid) ||
+	    field(job, target->task, MONARCH_F_TASK_TGID, &tgid) ||
+	    field(job, target->task, MONARCH_F_TASK_SIGNAL, &job->signal) ||
+	    field(job, target->task, MONARCH_F_TASK_SIGHAND, &sighand))
+		return GI_REFUSE_UNREADABLE;
+	if (start != target->start_time || pid != tgid || !job->signal)
+		return GI_REFUSE_GONE;
+	if (pid <= 1)
+		return GI_REFUSE_INIT;
+	if (!sighand)
+		return GI_REFUSE_EXITING;
+	if (field(job, job->signal, MONARCH_F_SIGNAL_FLAGS, &flags) ||
+	    field_or_0(job, job->signal, MONARCH_F_SIGNAL_GROUP_EXIT_TASK,
+		       &exec_task))
+		return GI_REFUSE_UNREADABLE;
+	if (flags & SIGNAL_GROUP_EXIT)
+		return GI_REFUSE_EXITING;
+	if (stop && exec_task)
+		return GI_REFUSE_VFORK_EXEC;
+	free = lock_is_free(job, sighand, MONARCH_F_SIGHAND_SIGLOCK,
+			    GI_CHECK_LOCK);
+	if (free < 0)
+		return GI_REFUSE_UNREADABLE;
+	return free ? GI_REFUSE_NONE : GI_REFUSE_SIGLOCK;
+}
+
+static enum gi_refusal plan_process(const struct gi_kernel *kernel,
+				    const struct gi_target *target,
+				    struct gi_plan *plan,
+				    struct gi_stop_result *ret, bool stop)
+{
+	struct job job = {
+		.kernel = kernel, .layout = kernel->layout, .plan = plan,
+		.result = ret, .method = gi_stop_method(kernel->layout),
+		.tif_sigpending = BIT_ULL(kernel->layout->facts[
+				MONARCH_F_TIF_SIGPENDING_BIT].value & 31),
+	};
+	enum gi_refusal refusal;
+
+	gi_plan_init(plan);
+	memset(ret, 0, sizeof(*ret));
+	if (job.method == GI_STOP_NONE)
+		return GI_REFUSE_NO_METHOD;
+	refusal = admit(&job, target, stop);
+	if (!refusal)
+		refusal = each_thread(&job, stop);
+	if (!refusal && !ret->marked && !ret->woken) {
+		gi_plan_init(plan);	/* locks alone are nothing to do */
+		refusal = ret->pending ? job.later : GI_REFUSE_NONE;
+	}
+	if (refusal)
+		gi_plan_init(plan);
+	return refusal;
+}
+
+enum gi_refusal gi_plan_stop(const struct gi_kernel *kernel,
+			     const struct gi_target *target,
+			     struct gi_plan *plan, struct gi_stop_result *ret)
+{
+	return plan_process(kernel, target, plan, ret, true);
+}
+
+enum gi_refusal gi_plan_resume(const struct gi_kernel *kernel,
+			       const struct gi_target *target,
+			       struct gi_plan *plan, struct gi_stop_result *ret)
+{
+	return plan_process(kernel, target, plan, ret, false);
+}
+
+/* ---- giving back what calls borrowed ---- */
+
+static int slot_clear(struct job *job, const struct slot *slot)
+{
+	int err = member_write(job, slot->gva, MONARCH_F_CSD_FUNC, slot->func,
+			       0, GI_EDIT_CSD);
+
+	if (!err)
+		err = member_write(job, slot->gva, MONARCH_F_CSD_INFO,
+				   slot->info, 0, GI_EDIT_CSD);
+	if (!err && slot->flags)
+		err = member_write(job, slot->gva, MONARCH_F_CSD_FLAGS,
+				   slot->flags, 0, GI_EDIT_CSD);
+	if (!err && slot->next)
+		err = member_write(job, slot->gva, MONARCH_F_CSD_NODE,
+				   slot->next, 0, GI_EDIT_CSD);
+	return err;
+}
+
+/*
+ * The guest has taken the call (LOCK is clear). If ours was the task's last
+ * reference, the guest itself must free it: __put_task_struct(), from the same
+ * slot.
+ */
+static int slot_settle(struct job *job, const struct slot *slot)
+{
+	u64 put = gi_kernel_symbol(job->kernel, MONARCH_F_SYM_PUT_TASK_STRUCT);
+	u64 wake_fn = gi_kernel_symbol(job->kernel,
+				       MONARCH_F_SYM_WAKE_UP_PROCESS);
+	u64 usage;
+	int err;
+
+	if ((slot->flags & CSD_FLAG_LOCK) || !slot->info)
+		return 0;
+	if (slot->func == put)
+		return slot_clear(job, slot);
+	if (slot->func != wake_fn)
+		return -EUCLEAN;
+	err = field(job, slot->info, MONARCH_F_TASK_USAGE, &usage);
+	if (err)
+		return err;
+	if (!usage)
+		return -EUCLEAN;
+	err = member_write(job, slot->info, MONARCH_F_TASK_USAGE, usage,
+			   usage - 1, GI_EDIT_USAGE);
+	if (err)
+		return err;
+	return usage > 1 ? slot_clear(job, slot) :
+			   slot_call(job, slot, 0, put, slot->info);
+}
+
+enum gi_refusal gi_plan_settle(const struct gi_kernel *kernel,
+			       struct gi_plan *plan)
+{
+	struct gi_stop_result unused = { 0 };
+	struct job job = {
+		.kernel = kernel, .layout = kernel->layout, .plan = plan,
+		.result = &unused, .method = gi_stop_method(kernel->layout),
+	};
+	struct cave cave;
+	struct slot slot;
+	u32 i;
+
+	gi_plan_init(plan);
+	if (job.method == GI_STOP_NONE)
+		return GI_REFUSE_NO_METHOD;
+	if (cave_find(&job, &cave))
+		return GI_REFUSE_UNREADABLE;
+	for (i = 0; i < cave.slots; i++) {
+		if (plan->nr_steps + 8 > GI_PLAN_STEPS)
+			break;
+		if (slot_read(&job, cave.gva + i * CAVE_SLOT, &slot))
+			return GI_REFUSE_UNREADABLE;
+		if (slot_settle(&job, &slot)) {
+			gi_plan_init(plan);
+			return GI_REFUSE_UNREADABLE;
+		}
+	}
+	return GI_REFUSE_NONE;
+}
