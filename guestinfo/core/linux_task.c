@@ -498,14 +498,19 @@ static int visit(struct walk *walk, const u8 *task, u64 gva)
 	int err;
 
 	prefetch_ahead(walk);
-	if (!old || !reuse_process(walk, task, old)) {
-		err = load_process(walk, task, gva,
-				   &snap->processes[snap->nr_processes]);
-		if (err)
-			return err;
+	if (old && reuse_process(walk, task, old)) {
+		snap->nr_processes++;
+		return 0;
 	}
-	snap->nr_processes++;
-	return 0;
+	if (old)	/* its threads' views may have taken the scratch buffer */
+		task = task_view(walk, gva);
+	if (!task)
+		return -EUCLEAN;
+	err = load_process(walk, task, gva,
+			   &snap->processes[snap->nr_processes]);
+	if (!err)
+		snap->nr_processes++;
+	return err;
 }
 
 /* Return: as visit(); also -EFAULT where init_task cannot be read. */

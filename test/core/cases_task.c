@@ -93,7 +93,23 @@ static void run_guest(u64 *seed, const u64 *tasks, u32 nr)
 	}
 }
 
-static bool guided_equals_fresh(void)
+/* The copy into a scratch buffer must say what the mapping says. */
+static int op_read(struct gi_memory *mem, u64 gpa, void *buf, u32 len)
+{
+	memcpy(buf, (u8 *)ram + gpa, len);
+	return 0;
+}
+
+static const struct gi_memory_ops copy_ops = { .read = op_read };
+static u8 scratch[GI_TASK_SPAN_MAX];
+
+static void unmap(bool unmapped)
+{
+	guest.mem.ops = &copy_ops;
+	guest.range.hva = unmapped ? NULL : (u8 *)ram;
+}
+
+static bool guided_equals_fresh_in(bool unmapped)
 {
 	static u64 tasks[FAKE_TASKS_MAX];
 	u32 nr = 0, i, round;
@@ -115,7 +131,10 @@ static bool guided_equals_fresh(void)
 		run_guest(&seed, tasks, nr);
 		if (round % 50 == 20)
 			tasks[nr++] = fake_process(&guest, 600 + round, "new");
+		new->scratch = scratch;
+		unmap(unmapped);
 		CHECK(gi_linux_walk(&guest.kernel, old, new, BUDGET) == 0);
+		unmap(false);
 		CHECK(gi_linux_walk(&guest.kernel, NULL, snapshot(2),
 				    BUDGET) == 0);
 		CHECK(same(new, &snaps[2]));
@@ -124,17 +143,18 @@ static bool guided_equals_fresh(void)
 	return true;
 }
 
-/* The copy into a scratch buffer says what the mapping says. */
-static int op_read(struct gi_memory *mem, u64 gpa, void *buf, u32 len)
+static bool guided_equals_fresh(void)
 {
-	memcpy(buf, (u8 *)ram + gpa, len);
-	return 0;
+	return guided_equals_fresh_in(false);
+}
+
+static bool guided_equals_fresh_unmapped(void)
+{
+	return guided_equals_fresh_in(true);
 }
 
 static bool unmapped_memory(void)
 {
-	static const struct gi_memory_ops ops = { .read = op_read };
-	static u8 scratch[GI_TASK_SPAN_MAX];
 	struct gi_snapshot *mapped = snapshot(0), *copied = snapshot(1);
 	u32 i;
 
@@ -142,8 +162,7 @@ static bool unmapped_memory(void)
 	for (i = 0; i < 10; i++)
 		fake_thread(&guest, fake_process(&guest, 10 + i, "w"), 50 + i);
 	CHECK(gi_linux_walk(&guest.kernel, NULL, mapped, BUDGET) == 0);
-	guest.range.hva = NULL;
-	guest.mem.ops = &ops;
+	unmap(true);
 	CHECK(gi_linux_walk(&guest.kernel, NULL, copied, BUDGET) == -EFAULT);
 	copied->scratch = scratch;
 	CHECK(gi_linux_walk(&guest.kernel, NULL, copied, BUDGET) == 0);
@@ -299,6 +318,7 @@ static bool activity(void)
 const struct suite_case cases_task[] = {
 	{ "task: whole record", whole_record },
 	{ "task: guided walk equals fresh walk", guided_equals_fresh },
+	{ "task: the same, unmapped", guided_equals_fresh_unmapped },
 	{ "task: unmapped memory", unmapped_memory },
 	{ "task: hostile lists", hostile_lists },
 	{ "task: wild members", wild_members },
