@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Test, benchmark and demonstration targets.
+#
+#   check            all of it: what CI runs
+#   check-quick      seconds: unit and core tests under sanitizers, layers
+#   check-fuzz       every fuzzer for FUZZ_SECONDS
+#   check-guests     real Debian guests
+
+FUZZ_SECONDS ?= 60
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+
+.PHONY: help deps check check-quick check-static check-build check-unit \
+	check-fuzz check-guests check-kbuild check-types check-dwarf-full soak \
+	bench demo clean unit-run fuzzers fuzz-programs
+
+help:
+	@sed -n 's/^## //p' Makefile scripts/test.mk
+
+## make                build monarchd, monarchctl, monarch-guestinfo
+## make demo           two VMs, an indexer and a web server: what Monarch does (8 minutes)
+## make check          every test that needs no hardware virtualization (25 minutes)
+## make check-quick    unit and core tests under sanitizers, layers (a minute)
+## make check-unit     unit and core tests under sanitizers
+## make check-fuzz     every fuzzer, FUZZ_SECONDS (60) each
+## make check-guests   real Debian guests: GUESTS="6.1 sid" to choose
+## make check-kbuild   the core compiles as a kernel module (6.1, 6.12)
+## make check-types    BTF and DWARF give the same offsets
+## make check-dwarf-full  the same with a whole -dbg package (downloads 860 MB)
+## make soak           10 000 stop/resume cycles per kernel and more
+## make bench          measure; results in build/bench/results.json
+## make deps           install the Debian packages that all this needs
+## make clean          remove build/
+
+deps:
+	@scripts/deps
+
+check: deps
+	@scripts/check
+
+check-quick: check-static check-unit
+
+check-static:
+	@scripts/check-layers
+
+# gcc and clang, warnings are errors.
+check-build:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all tests
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=$(CLANG) WERROR=-Werror all tests
+
+.PHONY: tests
+tests: $(patsubst %.c,$(BUILD)/%,$(UNIT) $(GUEST_TESTS) $(BENCH)) $(BUILD)/test/core/suite
+
+unit-run: $(patsubst %.c,$(BUILD)/%,$(UNIT)) $(BUILD)/test/core/suite
+	@scripts/run-units $^
+
+check-unit:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN="$(SANITIZE)" OPT="-O1 -g" \
+		WERROR=-Werror all unit-run
+
+# libFuzzer is LLVM's; what a fuzzer tests is built with its coverage.
+fuzzers:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT="-O1 -g" \
+		SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" \
+		WERROR=-Werror fuzz-programs
+
+fuzz-programs: $(patsubst %.c,$(BUILD)/%,$(FUZZ))
+
+$(BUILD)/test/fuzz/%: $(BUILD)/test/fuzz/%.o $(BUILD)/test/core/fake_guest.o \
+		$(BUILD)/libmonarchd.a $(BUILD)/libguestinfo.a
+	@echo "  LD      $@"
+	$(Q)$(CC) $(SAN) -fsanitize=fuzzer -o $@ $^ $(LIBS_DAEMON) $(LIBS_TYPES) $(LIBS_CORE)
+
+check-fuzz: fuzzers
+	@scripts/run-fuzzers $(FUZZ_SECONDS) $(patsubst %.c,$(BUILD)/fuzz/%,$(FUZZ))
+
+check-kbuild:
+	@scripts/check-kbuild
+
+check-types: $(BUILD)/monarch-guestinfo
+	@scripts/check-types
+
+check-dwarf-full: $(BUILD)/monarch-guestinfo
+	@scripts/check-types --full
+
+check-guests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+	@scripts/check-guests $(GUESTS)
+
+soak: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+	@CYCLES=10000 scripts/check-guests $(GUESTS)
+
+bench: $(patsubst %.c,$(BUILD)/%,$(BENCH)) all
+	@scripts/bench
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	@scripts/demo
+
+clean:
+	rm -rf $(BUILD)
