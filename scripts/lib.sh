@@ -53,7 +53,8 @@ retry() {
 # that nobody has waited for) and is NAME (a pid can be somebody else's by now).
 is_running() {
 	[ -s "$1" ] || return 1
-	running_pid=$(tr -dc 0-9 < "$1")
+	running_pid=$(tr -dc 0-9 2>/dev/null < "$1") 2>/dev/null
+	[ -n "$running_pid" ] || return 1
 	running_comm=$(cat "/proc/$running_pid/comm" 2>/dev/null) || return 1
 	case $running_comm in
 	"$2"*) ;;
