@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Making a guest what is wanted of it. Level triggered: at each quantum the
+ * difference between wish and guest is planned again, until the guest's memory
+ * says that it is so. One hold serves all plans of a VM, up to a bound; what did
+ * not fit or was refused waits for another quantum, and is counted by reason.
+ */
+#include <stdio.h>
+
+#include "../include/monarch/escape.h"
+#include "clock.h"
+#include "log.h"
+#include "vm.h"
+
+#define ACT_HOLD_NS		(2 * NS_PER_MS)
+#define ACT_QUICK_TRIES		20
+#define ACT_SLOW_NS		(100 * NS_PER_MS)
+#define ACT_MAX_NS		(10 * NS_PER_S)
+#define ACT_SILENT_NS		NS_PER_S
+#define ACT_SETTLE_NS		(5 * NS_PER_S)
+
+void proc_wish(struct proc *proc, u64 now_ns)
+{
+	struct stop *stop = &proc->stop;
+
+	table_stop_add(proc);
+	stop->retry_ns = 0;
+	stop->tries = 0;
+	stop->sent = false;
+	stop->refusal = GI_REFUSE_NONE;
+	stop->since_ns = now_ns;
+}
+
+static bool act_due(const struct proc *proc, u64 now_ns)
+{
+	if (now_ns < proc->stop.retry_ns)
+		return false;
+	return !proc_wanted(proc) || proc->now.stopped < GI_STOPPING;
+}
+
+static bool act_any_due(const struct vm *vm, u64 now_ns)
+{
+	const struct proc *proc;
+
+	TAILQ_FOREACH(proc, &vm->table->stops, stopping)
+		if (act_due(proc, now_ns))
+			return true;
+	return false;
+}
+
+static void act_forget(struct proc *proc)
+{
+	table_stop_del(proc);
+}
+
+static void act_refused(struct vm *vm, struct proc *proc,
+			enum gi_refusal refusal, u64 now_ns)
+{
+	struct stop *stop = &proc->stop;
+	u32 tries = stop->tries++;
+
+	vm->host->stats.refusals[refusal]++;
+	vm->force_walk = true;
+	stop->refusal = refusal;
+	if (!proc_wanted(proc) &&
+	    (refusal == GI_REFUSE_GONE || refusal == GI_REFUSE_EXITING))
+		act_forget(proc);
+	else if (!gi_refusal_retry(refusal))
+		stop->retry_ns = now_ns + min(ACT_SLOW_NS << min(tries, 7u),
+					      ACT_MAX_NS);
+	else if (tries >= ACT_QUICK_TRIES)
+		stop->retry_ns = now_ns + ACT_SLOW_NS;
+}
+
+/* An empty plan: the guest is as wanted, whatever our snapshot says. */
+static void act_reached(struct vm *vm, struct proc *proc, u64 now_ns)
+{
+	proc->stop.refusal = GI_REFUSE_NONE;
+	proc->stop.tries = 0;
+	if (proc_wanted(proc)) {
+		proc->stop.retry_ns = now_ns + ACT_SLOW_NS;
+		return;
+	}
+	vm->host->event(vm->host, VM_EVENT_RESUMED, vm, proc);
+	act_forget(proc);
+}
+
+static void act_done(struct vm *vm, struct proc *proc)
+{
+	bool first = !proc->stop.sent;
+
+	vm->force_walk = true;
+	proc->stop.sent = true;
+	proc->stop.tries = 0;
+	proc->stop.refusal = GI_REFUSE_NONE;
+	if (!proc_wanted(proc)) {
+		vm->host->stats.resumes++;
+		return;
+	}
+	vm->host->stats.stops++;
+	if (first)
+		vm->host->event(vm->host, VM_EVENT_STOPPED, vm, proc);
+}
+
+static int act_apply(struct vm *vm)
+{
+	u32 step = 0;
+	int error = vm->backend->ops->apply(vm->backend, &vm->host->plan, &step);
+
+	if (error == -ESTALE)
+		vm->host->stats.stale++;
+	else if (error)
+		vm->host->stats.faults++;
+	return error;
+}
+
+static void act_proc(struct vm *vm, struct proc *proc, u64 now_ns)
+{
+	struct gi_target target = { proc->now.task, proc->now.start_time };
+	struct gi_stop_result result = {};
+	struct gi_plan *plan = &vm->host->plan;
+	enum gi_refusal refusal;
+
+	if (proc_wanted(proc))
+		refusal = gi_plan_stop(&vm->kernel, &target, plan, &result);
+	else
+		refusal = gi_plan_resume(&vm->kernel, &target, plan, &result);
+	if (refusal) {
+		act_refused(vm, proc, refusal, now_ns);
+	} else if (!plan->nr_steps) {
+		act_reached(vm, proc, now_ns);
+	} else if (!act_apply(vm)) {
+		if (result.woken)
+			vm->settle_ns = now_ns + ACT_SETTLE_NS;
+		act_done(vm, proc);
+	} else if (++proc->stop.tries > ACT_QUICK_TRIES) {
+		proc->stop.retry_ns = now_ns + ACT_SLOW_NS;
+	}
+}
+
+/* All that is due, in turn; those served go to the end of the line. */
+static void act_stops(struct vm *vm, u64 now_ns)
+{
+	struct proc *last = TAILQ_LAST(&vm->table->stops, proc_list);
+	struct proc *proc = TAILQ_FIRST(&vm->table->stops), *next;
+	u64 end = clock_ns() + ACT_HOLD_NS;
+
+	for (; proc && clock_ns() < end; proc = next) {
+		next = proc == last ? NULL : TAILQ_NEXT(proc, stopping);
+		if (!act_due(proc, now_ns))
+			continue;
+		TAILQ_REMOVE(&vm->table->stops, proc, stopping);
+		TAILQ_INSERT_TAIL(&vm->table->stops, proc, stopping);
+		act_proc(vm, proc, now_ns);
+	}
+}
+
+/* Is there a wake-up whose borrowed reference can be given back? */
+static bool act_settle_due(struct vm *vm, u64 now_ns)
+{
+	if (now_ns >= vm->settle_ns)
+		return false;
+	return !gi_plan_settle(&vm->kernel, &vm->host->plan) &&
+	       vm->host->plan.nr_steps;
+}
+
+static void act_settle(struct vm *vm)
+{
+	if (!gi_plan_settle(&vm->kernel, &vm->host->plan) &&
+	    vm->host->plan.nr_steps && !act_apply(vm))
+		vm->host->stats.settles++;
+}
+
+static const char *act_hold_text(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return "the VM is paused, saved or migrating";
+	case -ENOTCONN:
+		return "the VM's monitor connection is gone";
+	case -ETIMEDOUT:
+		return "the VM did not stop in time";
+	}
+	return strerror(-error);
+}
+
+static void act_no_hold(struct vm *vm, u64 now_ns, int error)
+{
+	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+
+	vm->host->stats.hold_failures++;
+	vm->hold_retry_ns = now_ns +
+			    (error == -EBUSY ? ACT_SLOW_NS : NS_PER_S);
+	if (vm->hold_error != error)
+		log_warning("VM %s: cannot be held, so nothing is stopped or resumed in it now: %s",
+			    monarch_escape(name, sizeof(name), vm->identity.name),
+			    act_hold_text(error));
+	vm->hold_error = error;
+}
+
+static void act_release(struct vm *vm)
+{
+	struct backend *backend = vm->backend;
+	u64 ns;
+
+	backend->ops->release(backend);
+	ns = backend->ops->last_hold_ns(backend);
+	vm->holds++;
+	vm->hold_error = 0;
+	vm->host->stats.holds++;
+	vm->host->stats.hold_ns += ns;
+	stats_max(&vm->hold_max_ns, ns);
+	stats_max(&vm->host->stats.hold_max_ns, ns);
+}
+
+/* Also how long the VM took to obey: that is the loop's time. */
+static int act_hold(struct vm *vm)
+{
+	u64 start = clock_ns();
+	int error = vm->backend->ops->hold(vm->backend);
+	u64 waited = clock_ns() - start;
+
+	vm->host->stats.hold_wait_ns += waited;
+	stats_max(&vm->host->stats.hold_wait_max_ns, waited);
+	return error;
+}
+
+void vm_act(struct vm *vm, u64 now_ns)
+{
+	bool stops, settle;
+	int error;
+
+	if (vm->state != VM_RUNS || vm->job || !vm->has_snapshot ||
+	    now_ns < vm->hold_retry_ns)
+		return;
+	stops = act_any_due(vm, now_ns);
+	settle = act_settle_due(vm, now_ns);
+	if ((!stops && !settle) || vm_no_edit(vm)[0])
+		return;
+	/*
+	 * Silent for so long: reset perhaps, and what we see is the memory of a
+	 * kernel that is no more. Nothing is edited before that is known.
+	 */
+	if (now_ns - vm->pace.active_ns >= ACT_SILENT_NS) {
+		vm_look_again(vm, now_ns);
+		return;
+	}
+	error = act_hold(vm);
+	if (error) {
+		act_no_hold(vm, now_ns, error);
+		return;
+	}
+	if (settle)
+		act_settle(vm);
+	if (stops)
+		act_stops(vm, now_ns);
+	act_release(vm);
+}
+
+bool vm_is_clean(const struct vm *vm)
+{
+	return vm->state != VM_RUNS || TAILQ_EMPTY(&vm->table->stops);
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See attach.h. */
+#include "attach.h"
+
+#include <pthread.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define ATTACH_MAX_VCPUS 64
+
+/**
+ * struct attach_pool - jobs
+ * @lock: protects @done and @running
+ */
+struct attach_pool {
+	pthread_mutex_t lock;
+	struct attach_job *done;
+	u32 running;
+	int fd;
+};
+
+int attach_pool_create(struct attach_pool **ret)
+{
+	struct attach_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return -ENOMEM;
+	pool->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pool->fd < 0) {
+		free(pool);
+		return -errno;
+	}
+	pthread_mutex_init(&pool->lock, NULL);
+	*ret = pool;
+	return 0;
+}
+
+static bool attach_idle(struct attach_pool *pool)
+{
+	bool idle;
+
+	pthread_mutex_lock(&pool->lock);
+	idle = !pool->running;
+	pthread_mutex_unlock(&pool->lock);
+	return idle;
+}
+
+struct attach_pool *attach_pool_destroy(struct attach_pool *pool,
+					u32 timeout_ms)
+{
+	u64 end = clock_ns() + timeout_ms * NS_PER_MS;
+	struct attach_job *job;
+
+	if (!pool)
+		return NULL;
+	while (!attach_idle(pool) && clock_ns() < end)
+		poll(NULL, 0, 10);
+	if (!attach_idle(pool))
+		return pool;
+	while ((job = attach_next(pool)))
+		attach_job_destroy(job);
+	pthread_mutex_destroy(&pool->lock);
+	close(pool->fd);
+	free(pool);
+	return NULL;
+}
+
+int attach_fd(const struct attach_pool *pool)
+{
+	return pool->fd;
+}
+
+static void attach_done(struct attach_job *job)
+{
+	struct attach_pool *pool = job->pool;
+	u64 one = 1;
+
+	pthread_mutex_lock(&pool->lock);
+	job->next = pool->done;
+	pool->done = job;
+	pool->running--;
+	/* full is as good as written: it is readable */
+	if (write(pool->fd, &one, sizeof(one)) < 0)
+		one = 0;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+struct attach_job *attach_next(struct attach_pool *pool)
+{
+	struct attach_job *job;
+	u64 count;
+
+	pthread_mutex_lock(&pool->lock);
+	job = pool->done;
+	if (job)
+		pool->done = job->next;
+	if (!pool->done && read(pool->fd, &count, sizeof(count)) < 0)
+		count = 0;
+	pthread_mutex_unlock(&pool->lock);
+	return job;
+}
+
+/* Without a monitor the VM can be read all the same. */
+static int attach_open(struct attach_job *job)
+{
+	struct monitor *monitor = NULL;
+
+	if (vms_monitor(job->vms, &job->identity, &monitor, job->no_monitor))
+		monitor = NULL;
+	else
+		job->no_monitor[0] = '\0';
+	return backend_qemu_open(&job->identity, monitor, &job->backend,
+				 job->why);
+}
+
+static int attach_find(struct attach_job *job)
+{
+	struct gi_vcpu_regs regs[ATTACH_MAX_VCPUS];
+	struct backend *backend = job->backend;
+	u32 nr = 0;
+
+	if (backend->ops->registers(backend, regs, ATTACH_MAX_VCPUS, &nr))
+		nr = 0;
+	return gi_find_linux(&backend->memory, regs, nr, job->options,
+			     &job->found);
+}
+
+static enum attach_result attach_result(int found)
+{
+	switch (found) {
+	case GI_FOUND:
+		return ATTACH_FOUND;
+	case GI_FIND_E_BOOTING:
+		return ATTACH_BOOTING;
+	case GI_FIND_E_NOT_LINUX:
+		return ATTACH_NOT_LINUX;
+	case GI_FIND_E_NO_TYPES:
+		return ATTACH_NO_TYPES;
+	}
+	return ATTACH_UNREACHABLE;
+}
+
+static void attach_try(struct attach_job *job)
+{
+	int result;
+
+	job->result = ATTACH_UNREACHABLE;
+	if (!job->backend) {
+		result = attach_open(job);
+		if (result && !job->why[0])
+			snprintf(job->why, sizeof(job->why), "%s",
+				 strerror(-result));
+		if (result)
+			return;
+	}
+	result = attach_find(job);
+	job->result = attach_result(result);
+	if (result)
+		snprintf(job->why, sizeof(job->why), "%s",
+			 result > 0 ? gi_find_outcome_text(result) :
+				      strerror(-result));
+}
+
+static void *attach_run(void *data)
+{
+	attach_try(data);
+	attach_done(data);
+	return NULL;
+}
+
+int attach_start(struct attach_pool *pool, struct attach_job *job)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int error;
+
+	job->pool = pool;
+	pthread_mutex_lock(&pool->lock);
+	pool->running++;
+	pthread_mutex_unlock(&pool->lock);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	error = pthread_create(&thread, &attributes, attach_run, job);
+	pthread_attr_destroy(&attributes);
+	if (!error)
+		return 0;
+	pthread_mutex_lock(&pool->lock);
+	pool->running--;
+	pthread_mutex_unlock(&pool->lock);
+	return -error;
+}
+
+struct attach_job *attach_job_destroy(struct attach_job *job)
+{
+	if (!job)
+		return NULL;
+	backend_destroy(job->backend);
+	gi_found_deinit(&job->found);
+	free(job);
+	return NULL;
+}

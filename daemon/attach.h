@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Attaching to a VM: reach it, read its registers, find the kernel in its RAM.
+ * All of that blocks (libvirt, the monitor, a scan of RAM), so a job runs in a
+ * thread of its own; the event loop waits on attach_fd(). A VM has at most one
+ * job, which owns the VM's backend while it runs unless it was lent.
+ */
+#ifndef DAEMON_ATTACH_H
+#define DAEMON_ATTACH_H
+
+#include "vms.h"
+
+struct attach_pool;
+
+enum attach_result {
+	ATTACH_FOUND,
+	ATTACH_BOOTING,
+	ATTACH_NOT_LINUX,
+	ATTACH_NO_TYPES,
+	ATTACH_UNREACHABLE,	/* not even its RAM */
+};
+
+/**
+ * struct attach_job - one try
+ * @id: of the VM, for whoever started the job
+ * @vms, @options: borrowed
+ * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
+ * @why: one line for a person when the result is not ATTACH_FOUND
+ * @no_monitor: why there is no monitor, "" if there is one
+ */
+struct attach_job {
+	u64 id;
+	struct vms *vms;
+	struct vm_identity identity;
+	const struct gi_find_options *options;
+	struct backend *backend;
+	enum attach_result result;
+	struct gi_found found;
+	char why[BACKEND_WHY_LEN];
+	char no_monitor[BACKEND_WHY_LEN];
+	struct attach_pool *pool;
+	struct attach_job *next;
+};
+
+int attach_pool_create(struct attach_pool **ret);
+
+/*
+ * Waits for the jobs still running, up to @timeout_ms.
+ * Return: NULL; or @pool, when one hangs: it and what it borrowed must then stay
+ * until the process ends.
+ */
+struct attach_pool *attach_pool_destroy(struct attach_pool *pool,
+					u32 timeout_ms);
+
+/* Readable when attach_next() has something. */
+int attach_fd(const struct attach_pool *pool);
+
+/* Start @job. Return: 0: the pool has it until attach_next(); -errno. */
+int attach_start(struct attach_pool *pool, struct attach_job *job);
+
+/* A finished job, the caller's again; NULL: none. */
+struct attach_job *attach_next(struct attach_pool *pool);
+
+/* Free a job with all that it holds. */
+struct attach_job *attach_job_destroy(struct attach_job *job);
+
+#endif /* DAEMON_ATTACH_H */

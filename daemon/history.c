@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See history.h. */
+#include "history.h"
+
+#include <stdlib.h>
+
+#define HISTORY_FIRST_CAPACITY 8
+
+static struct history_sample *history_at(const struct history *history, u32 i)
+{
+	return &history->samples[(history->first + i) & (history->capacity - 1)];
+}
+
+static void history_drop(struct history *history)
+{
+	history->base_ns = history_at(history, 0)->used_ns;
+	history->first = (history->first + 1) & (history->capacity - 1);
+	history->nr--;
+}
+
+static bool history_grow(struct history *history, struct history_pool *pool)
+{
+	u32 capacity = history->capacity ? 2 * history->capacity :
+					   HISTORY_FIRST_CAPACITY;
+	struct history_sample *samples;
+
+	if (pool->samples + capacity - history->capacity > pool->max_samples)
+		return false;
+	samples = calloc(capacity, sizeof(*samples));
+	if (!samples)
+		return false;
+	for (u32 i = 0; i < history->nr; i++)
+		samples[i] = *history_at(history, i);
+	free(history->samples);
+	pool->samples += capacity - history->capacity;
+	history->samples = samples;
+	history->capacity = capacity;
+	history->first = 0;
+	return true;
+}
+
+void history_add(struct history *history, struct history_pool *pool,
+		 u64 time_ns, u64 used_ns, u64 keep_ns)
+{
+	while (history->nr &&
+	       history_at(history, 0)->time_ns + keep_ns <= time_ns)
+		history_drop(history);
+	if (history->nr == history->capacity && !history_grow(history, pool)) {
+		pool->cut++;
+		if (!history->capacity) {
+			history->base_ns = used_ns;
+			return;
+		}
+		history_drop(history);
+	}
+	*history_at(history, history->nr++) = (struct history_sample){
+		.time_ns = time_ns,
+		.used_ns = used_ns,
+	};
+}
+
+u64 history_used(const struct history *history, u64 from_ns)
+{
+	u32 low = 0, high = history->nr;
+	u64 before;
+
+	if (!history->nr)
+		return 0;
+	/* low: how many samples lie at or before from_ns */
+	while (low < high) {
+		u32 middle = low + (high - low) / 2;
+
+		if (history_at(history, middle)->time_ns <= from_ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	before = low ? history_at(history, low - 1)->used_ns : history->base_ns;
+	return history_at(history, history->nr - 1)->used_ns - before;
+}
+
+u64 history_last(const struct history *history)
+{
+	return history->nr ? history_at(history, history->nr - 1)->time_ns : 0;
+}
+
+void history_deinit(struct history *history, struct history_pool *pool)
+{
+	free(history->samples);
+	pool->samples -= history->capacity;
+	*history = (struct history){};
+}

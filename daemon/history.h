@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How much CPU time a process used in the recent past.
+ *
+ * A sample is (time, CPU used until then) and is taken only when the process
+ * used any, so a sleeping process costs nothing. Samples older than the longest
+ * window that anybody asks for are folded into @base_ns. All histories share a
+ * pool that bounds their memory: a guest with a hundred thousand busy processes
+ * gets shorter histories, not our memory.
+ */
+#ifndef DAEMON_HISTORY_H
+#define DAEMON_HISTORY_H
+
+#include "../guestinfo/core/env.h"
+
+struct history_sample {
+	u64 time_ns;
+	u64 used_ns;
+};
+
+/**
+ * struct history_pool - memory of all histories together
+ * @samples: allocated now
+ * @max_samples: bound
+ * @cut: samples dropped early because of the bound
+ */
+struct history_pool {
+	u64 samples;
+	u64 max_samples;
+	u64 cut;
+};
+
+/**
+ * struct history - a ring of samples, oldest at @first
+ * @capacity: a power of two, or 0
+ * @base_ns: CPU used before the oldest sample's interval
+ */
+struct history {
+	struct history_sample *samples;
+	u32 capacity;
+	u32 first;
+	u32 nr;
+	u64 base_ns;
+};
+
+/**
+ * history_add() - note that @used_ns had been used by @time_ns
+ * Both never decrease. @keep_ns: windows longer than this are not asked for.
+ */
+void history_add(struct history *history, struct history_pool *pool,
+		 u64 time_ns, u64 used_ns, u64 keep_ns);
+
+/* CPU time used after @from_ns. */
+u64 history_used(const struct history *history, u64 from_ns);
+
+/* When the last sample was taken, 0 if never. */
+u64 history_last(const struct history *history);
+
+void history_deinit(struct history *history, struct history_pool *pool);
+
+#endif /* DAEMON_HISTORY_H */

@@ -1,0 +1,630 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See manager.h. */
+#include "manager.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "../include/monarch/escape.h"
+#include "bus.h"
+#include "clock.h"
+#include "log.h"
+#include "policy_conf.h"
+
+#define MANAGER_EXIT_NS		(10 * NS_PER_S)
+#define MANAGER_JOBS_EXIT_MS	5000
+
+/* VMs. */
+
+static bool vm_is(const struct vm *vm, const char *name)
+{
+	char shown[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", vm->identity.pid);
+	monarch_escape(shown, sizeof(shown), vm->identity.name);
+	return !strcmp(vm->identity.name, name) || !strcmp(shown, name) ||
+	       (name[0] && !strcmp(vm->identity.uuid, name)) ||
+	       !strcmp(pid, name);
+}
+
+struct vm *manager_find_vm(struct manager *manager, const char *name)
+{
+	struct vm *vm;
+
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (!strcmp(vm->identity.name, name))
+			return vm;
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (vm_is(vm, name))
+			return vm;
+	return NULL;
+}
+
+static struct vm *manager_vm_of(struct manager *manager,
+				const struct vm_identity *identity)
+{
+	struct vm *vm;
+
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (vm->identity.pid == identity->pid &&
+		    !strcmp(vm->identity.name, identity->name))
+			return vm;
+	return NULL;
+}
+
+static void manager_add_vm(struct manager *manager,
+			   const struct vm_identity *identity)
+{
+	struct vm *vm = manager_vm_of(manager, identity);
+
+	if (vm || (manager->only &&
+		   policy_regex_match(manager->only, identity->name,
+				      strlen(identity->name)) != 1))
+		return;
+	vm = vm_create(&manager->host, identity);
+	if (!vm) {
+		log_error("out of memory: a VM is not managed");
+		return;
+	}
+	TAILQ_INSERT_TAIL(&manager->vms, vm, entry);
+	bus_vm_added(manager->bus, vm);
+	vm_tend(vm, manager->now_ns);
+}
+
+static void manager_drop_vm(struct manager *manager, struct vm *vm)
+{
+	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+
+	log_info("VM %s: gone",
+		 monarch_escape(name, sizeof(name), vm->identity.name));
+	bus_vm_removed(manager->bus, vm);
+	TAILQ_REMOVE(&manager->vms, vm, entry);
+	vm_destroy(vm);
+}
+
+static int on_vms(sd_event_source *source, int fd, uint32_t revents, void *data)
+{
+	struct manager *manager = data;
+	struct vms_event event;
+
+	while (vms_next(manager->host.vms, &event) == 1) {
+		struct vm *vm = manager_vm_of(manager, &event.identity);
+
+		if (event.kind == VMS_APPEARED)
+			manager_add_vm(manager, &event.identity);
+		else if (event.kind == VMS_GONE && vm)
+			manager_drop_vm(manager, vm);
+		else if (event.kind == VMS_LIBVIRT_UP)
+			log_info("libvirt: connected");
+		else if (event.kind == VMS_LIBVIRT_DOWN)
+			log_warning("libvirt: connection lost; it is tried again, VMs known stay managed");
+	}
+	return 0;
+}
+
+static int on_attached(sd_event_source *source, int fd, uint32_t revents,
+		       void *data)
+{
+	struct manager *manager = data;
+	struct attach_job *job;
+
+	while ((job = attach_next(manager->host.pool))) {
+		struct vm *vm;
+
+		TAILQ_FOREACH(vm, &manager->vms, entry)
+			if (vm->id == job->id)
+				break;
+		if (vm)
+			vm_attached(vm, job, manager->now_ns);
+		else
+			attach_job_destroy(job);
+	}
+	return 0;
+}
+
+/* What VMs tell. */
+
+static const char *proc_name(const struct proc *proc)
+{
+	static char name[MONARCH_ESCAPED_SIZE(GI_COMM_LEN)];
+
+	return monarch_escape_bytes(name, sizeof(name), proc->now.comm,
+				    strnlen(proc->now.comm, GI_COMM_LEN));
+}
+
+static void manager_event(struct vm_host *host, enum vm_event event,
+			  struct vm *vm, struct proc *proc)
+{
+	struct manager *manager = container_of(host, struct manager, host);
+
+	switch (event) {
+	case VM_EVENT_STATE:
+		bus_vm_changed(manager->bus, vm);
+		break;
+	case VM_EVENT_STOPPED:
+		bus_process_changed(manager->bus, vm, proc, "ProcessStopped",
+				    proc_name(proc));
+		break;
+	case VM_EVENT_RESUMED:
+		bus_process_changed(manager->bus, vm, proc, "ProcessResumed",
+				    proc_name(proc));
+		break;
+	}
+}
+
+/* Policies. */
+
+static int manager_set_timer(struct manager *manager, u64 quantum_ns)
+{
+	struct itimerspec timer = {
+		.it_interval = {
+			.tv_sec = (time_t)(quantum_ns / NS_PER_S),
+			.tv_nsec = (long)(quantum_ns % NS_PER_S),
+		},
+	};
+
+	timer.it_value = timer.it_interval;
+	if (timerfd_settime(manager->timer, 0, &timer, NULL))
+		return -errno;
+	manager->host.quantum_ns = quantum_ns;
+	manager->due_ns = clock_ns() + quantum_ns;
+	return 0;
+}
+
+/* Put @policies in force; the old ones go. */
+static int manager_commit(struct manager *manager, struct policies *policies)
+{
+	u64 quantum_ns = policies_quantum(policies, manager->options.quantum_ns);
+	int error = manager_set_timer(manager, quantum_ns);
+
+	if (error)
+		return error;
+	policies_destroy(manager->policies);
+	manager->policies = policies;
+	memset(manager->decision.verdicts, 0, sizeof(manager->decision.verdicts));
+	table_keep(&manager->host.table, policies_window(policies));
+	table_declassify(&manager->host.table);
+	return 0;
+}
+
+int manager_reload(struct manager *manager, char **why)
+{
+	struct policies *policies = NULL;
+	int error = policy_conf_load(manager->options.config_dir, &policies, why);
+
+	if (!error)
+		error = manager_commit(manager, policies);
+	if (error) {
+		manager->host.stats.reload_failures++;
+		return error;
+	}
+	manager->host.stats.reloads++;
+	log_info("%u policies of %s are in force, quantum %.3g ms",
+		 policies->nr_policies, manager->options.config_dir,
+		 (double)manager->host.quantum_ns / NS_PER_MS);
+	return 0;
+}
+
+static void manager_log_reasons(const char *why)
+{
+	const char *end;
+
+	for (; why && *why; why = *end ? end + 1 : end) {
+		end = strchrnul(why, '\n');
+		log_error("%.*s", (int)(end - why), why);
+	}
+}
+
+/* A quantum. */
+
+static void manager_classify(struct manager *manager)
+{
+	struct table_vm *vm;
+
+	TAILQ_FOREACH(vm, &manager->host.table.vms, entry) {
+		if (!vm->unclassified)
+			continue;
+		if (!vm->classified)
+			vm->sets = policies_match_vm(manager->policies, vm->name);
+		vm->classified = true;
+		for (u32 i = 0; i < vm->nr; i++)
+			if (!vm->order[i]->classified)
+				table_classify(vm->order[i],
+					       policies_match(manager->policies,
+							      vm->sets,
+							      &vm->order[i]->now));
+		vm->unclassified = false;
+	}
+}
+
+static void manager_decide(struct manager *manager)
+{
+	struct decision *decision = &manager->decision;
+	u64 start = clock_ns();
+
+	if (manager->stopping_ns) {
+		decision->nr_wanted = 0;
+		return;
+	}
+	if (decide(&manager->host.table, manager->policies, decision->verdicts,
+		   manager->now_ns, decision))
+		log_error("out of memory: the last decision stays");
+	manager->host.stats.decisions++;
+	manager->host.stats.decide_ns += clock_ns() - start;
+}
+
+static void manager_want(struct manager *manager, const struct wanted *wanted)
+{
+	struct stop *stop = &wanted->proc->stop;
+	const char *name = manager->policies->policies[wanted->policy].name;
+
+	table_stop_add(wanted->proc);
+	stop->policy = true;
+	if (!stop->manual)
+		snprintf(stop->held_by, sizeof(stop->held_by), "%s", name);
+}
+
+/* Turn the decision and what was asked by hand into wishes. */
+static void manager_wish(struct manager *manager)
+{
+	struct table_vm *vm;
+	struct proc *proc;
+
+	TAILQ_FOREACH(vm, &manager->host.table.vms, entry)
+		TAILQ_FOREACH(proc, &vm->stops, stopping) {
+			proc->stop.policy = false;
+			if (manager->stopping_ns)
+				proc->stop.manual = false;
+		}
+	for (u32 i = 0; i < manager->decision.nr_wanted; i++)
+		manager_want(manager, &manager->decision.wanted[i]);
+	TAILQ_FOREACH(vm, &manager->host.table.vms, entry)
+		TAILQ_FOREACH(proc, &vm->stops, stopping) {
+			if (proc_wanted(proc) != proc->stop.was)
+				proc_wish(proc, manager->now_ns);
+			proc->stop.was = proc_wanted(proc);
+		}
+}
+
+void manager_suspend(struct manager *manager, struct proc *proc)
+{
+	table_stop_add(proc);
+	proc->stop.manual = true;
+	snprintf(proc->stop.held_by, sizeof(proc->stop.held_by), "manual");
+}
+
+void manager_resume(struct manager *manager, struct proc *proc)
+{
+	proc->stop.manual = false;
+	if (proc->stop.was && !proc->stop.policy)
+		proc_wish(proc, manager->now_ns);
+	proc->stop.was = proc->stop.policy;
+}
+
+u32 manager_stopped(const struct manager *manager)
+{
+	const struct table_vm *vm;
+	const struct proc *proc;
+	u32 nr = 0;
+
+	TAILQ_FOREACH(vm, &manager->host.table.vms, entry)
+		TAILQ_FOREACH(proc, &vm->stops, stopping)
+			nr += proc_wanted(proc) && proc->stop.sent;
+	return nr;
+}
+
+static void manager_status(struct manager *manager)
+{
+	u32 vms = 0, running = 0, processes = 0;
+	const struct vm *vm;
+
+	TAILQ_FOREACH(vm, &manager->vms, entry) {
+		vms++;
+		running += vm->state == VM_RUNS;
+		processes += vm->table->nr;
+	}
+	sd_notifyf(0, "STATUS=%u VMs (%u seen into), %u processes, %u stopped, %u policies, %llu overruns",
+		   vms, running, processes, manager_stopped(manager),
+		   manager->policies->nr_policies, manager->host.stats.overruns);
+}
+
+/* Report what is still stopped in @vm, and count it. */
+static void manager_report_left(struct manager *manager, const struct vm *vm)
+{
+	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	const struct proc *proc;
+
+	monarch_escape(name, sizeof(name), vm->identity.name);
+	TAILQ_FOREACH(proc, &vm->table->stops, stopping) {
+		manager->left++;
+		log_error("VM %s: process %u (%s) could not be resumed: %s; `monarchctl recover` after the next start does it",
+			  name, proc->now.pid, proc_name(proc),
+			  vm->hold_error ? "the VM cannot be held" :
+			  vm_no_edit(vm)[0] ? vm_no_edit(vm) :
+					      gi_refusal_text(proc->stop.refusal));
+	}
+}
+
+static void manager_try_exit(struct manager *manager)
+{
+	bool late = clock_ns() - manager->stopping_ns >= MANAGER_EXIT_NS;
+	const struct vm *vm;
+
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (!vm_is_clean(vm) && !late)
+			return;
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (!vm_is_clean(vm))
+			manager_report_left(manager, vm);
+	sd_event_exit(manager->event, 0);
+}
+
+static void manager_second(struct manager *manager)
+{
+	struct vm *vm;
+
+	if (manager->now_ns < manager->second_ns)
+		return;
+	manager->second_ns = manager->now_ns + NS_PER_S;
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (!manager->stopping_ns)
+			vm_tend(vm, manager->now_ns);
+	manager_status(manager);
+}
+
+void manager_tick(struct manager *manager, u64 ticks)
+{
+	struct vm_host *host = &manager->host;
+	struct vm *vm;
+
+	manager->now_ns += ticks * host->quantum_ns;
+	host->stats.quanta++;
+	host->stats.overruns += ticks - 1;
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		vm_sample(vm, manager->now_ns);
+	table_age(&host->table, manager->now_ns);
+	manager_classify(manager);
+	manager_decide(manager);
+	manager_wish(manager);
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		vm_act(vm, manager->now_ns);
+	bus_tick(manager->bus, manager->now_ns);
+	manager_second(manager);
+	if (manager->stopping_ns)
+		manager_try_exit(manager);
+}
+
+static int on_timer(sd_event_source *source, int fd, uint32_t revents,
+		    void *data)
+{
+	struct manager *manager = data;
+	struct stats *stats = &manager->host.stats;
+	u64 start = clock_ns();
+	uint64_t ticks;
+
+	if (read(fd, &ticks, sizeof(ticks)) != sizeof(ticks) || !ticks)
+		return 0;
+	if (start > manager->due_ns)
+		stats_max(&stats->late_max_ns, start - manager->due_ns);
+	manager->due_ns += ticks * manager->host.quantum_ns;
+	manager_tick(manager, ticks);
+	start = clock_ns() - start;
+	stats->work_ns += start;
+	stats_max(&stats->work_max_ns, start);
+	return 0;
+}
+
+/* Signals. */
+
+static int on_exit_signal(sd_event_source *source,
+			  const struct signalfd_siginfo *info, void *data)
+{
+	struct manager *manager = data;
+
+	if (manager->stopping_ns)
+		return 0;
+	log_info("stopping: %u processes are resumed first",
+		 manager_stopped(manager));
+	sd_notify(0, "STOPPING=1");
+	manager->stopping_ns = clock_ns();
+	return 0;
+}
+
+static int on_reload_signal(sd_event_source *source,
+			    const struct signalfd_siginfo *info, void *data)
+{
+	struct manager *manager = data;
+	char *why = NULL;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", clock_ns() / NS_PER_US);
+	if (manager_reload(manager, &why)) {
+		manager_log_reasons(why);
+		log_error("the policies were not reloaded; those in force stay");
+	}
+	free(why);
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+/* Setting up. */
+
+/* Two daemons would undo each other's work. */
+static int manager_lock(struct manager *manager)
+{
+	char path[4096];
+
+	if (mkdir(manager->options.runtime_dir, 0755) && errno != EEXIST) {
+		log_error("%s: cannot be made: %s",
+			  manager->options.runtime_dir, strerror(errno));
+		return -errno;
+	}
+	snprintf(path, sizeof(path), "%s/lock", manager->options.runtime_dir);
+	manager->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			     0600);
+	if (manager->lock >= 0 && !flock(manager->lock, LOCK_EX | LOCK_NB))
+		return 0;
+	log_error("%s: %s", path, errno == EWOULDBLOCK ?
+		  "another monarchd is running; stop it first, or give this one another --runtime-dir" :
+		  strerror(errno));
+	return -errno;
+}
+
+static int manager_policies(struct manager *manager)
+{
+	char *why = NULL;
+	struct policies *none;
+	int error = manager_reload(manager, &why);
+
+	if (!error)
+		return 0;
+	manager_log_reasons(why);
+	free(why);
+	log_error("no policy is in force; mend the files and send SIGHUP (systemctl reload monarchd)");
+	none = policies_create();
+	if (!none)
+		return -ENOMEM;
+	error = manager_commit(manager, none);
+	if (error)
+		policies_destroy(none);
+	return error;
+}
+
+static int manager_only(struct manager *manager)
+{
+	const char *text = manager->options.only;
+	char why[128];
+	size_t at;
+
+	if (!text)
+		return 0;
+	manager->only = policy_regex_compile(text, why, sizeof(why), &at);
+	if (manager->only)
+		return 0;
+	log_error("--only: no regular expression: %s at character %zu", why,
+		  at + 1);
+	return -EINVAL;
+}
+
+static int manager_watch(struct manager *manager)
+{
+	sd_event *event = manager->event;
+	int error = sd_event_add_io(event, NULL, manager->timer, EPOLLIN,
+				    on_timer, manager);
+
+	if (error >= 0)
+		error = sd_event_add_io(event, NULL, vms_fd(manager->host.vms),
+					EPOLLIN, on_vms, manager);
+	if (error >= 0)
+		error = sd_event_add_io(event, NULL,
+					attach_fd(manager->host.pool), EPOLLIN,
+					on_attached, manager);
+	if (error >= 0)
+		error = sd_event_add_signal(event, NULL, SIGTERM,
+					    on_exit_signal, manager);
+	if (error >= 0)
+		error = sd_event_add_signal(event, NULL, SIGINT, on_exit_signal,
+					    manager);
+	if (error >= 0)
+		error = sd_event_add_signal(event, NULL, SIGHUP,
+					    on_reload_signal, manager);
+	if (error >= 0)
+		error = sd_event_set_watchdog(event, true);
+	return min(error, 0);
+}
+
+static int manager_setup(struct manager *manager)
+{
+	int error = manager_lock(manager);
+
+	if (error)
+		return error;
+	manager->timer = timerfd_create(CLOCK_MONOTONIC,
+					TFD_CLOEXEC | TFD_NONBLOCK);
+	if (manager->timer < 0)
+		return -errno;
+	error = sd_event_new(&manager->event);
+	if (error >= 0)
+		error = attach_pool_create(&manager->host.pool);
+	if (!error)
+		error = manager_only(manager);
+	if (!error)
+		error = manager_policies(manager);
+	if (!error)
+		error = vms_create(manager->options.libvirt_uri,
+				   &manager->host.vms);
+	if (!error)
+		error = manager_watch(manager);
+	if (!error)
+		error = bus_create(manager, &manager->bus);
+	return error;
+}
+
+int manager_create(const struct manager_options *options, struct manager **ret)
+{
+	struct manager *manager = calloc(1, sizeof(*manager));
+	int error;
+
+	if (!manager)
+		return -ENOMEM;
+	manager->options = *options;
+	manager->timer = -1;
+	manager->lock = -1;
+	manager->start_ns = clock_ns();
+	manager->host.event = manager_event;
+	manager->host.find.blob_dirs = manager->options.blob_dirs;
+	manager->host.find.cache_dir = options->cache_dir;
+	table_init(&manager->host.table);
+	TAILQ_INIT(&manager->vms);
+	error = manager_setup(manager);
+	if (error) {
+		manager_destroy(manager);
+		return error;
+	}
+	*ret = manager;
+	return 0;
+}
+
+static void manager_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+struct manager *manager_destroy(struct manager *manager)
+{
+	if (!manager)
+		return NULL;
+	manager->bus = bus_destroy(manager->bus);
+	/* its sources watch descriptors that are closed below */
+	manager->event = sd_event_unref(manager->event);
+	while (!TAILQ_EMPTY(&manager->vms)) {
+		struct vm *vm = TAILQ_FIRST(&manager->vms);
+
+		TAILQ_REMOVE(&manager->vms, vm, entry);
+		vm_destroy(vm);
+	}
+	if (!attach_pool_destroy(manager->host.pool, MANAGER_JOBS_EXIT_MS))
+		vms_destroy(manager->host.vms);
+	table_deinit(&manager->host.table);
+	decision_deinit(&manager->decision);
+	policies_destroy(manager->policies);
+	policy_regex_destroy(manager->only);
+	manager_close(manager->timer);
+	manager_close(manager->lock);
+	free(manager);
+	return NULL;
+}
+
+int manager_run(struct manager *manager)
+{
+	sd_notify(0, "READY=1");
+	return sd_event_loop(manager->event);
+}

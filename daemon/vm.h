@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One managed VM: who it is, how far attaching has come, its kernel, its last
+ * two snapshots, and what is to be stopped in it.
+ *
+ *   attaching -> running       a Linux kernel was found: sampled each quantum
+ *             -> booting       not yet: tried again each second, then slower
+ *             -> not-linux, no-types, unreachable: with the reason, tried again
+ * A running VM whose lists no longer make sense, or in which nothing was
+ * scheduled for seconds, is looked at again by a job: it may have been rebooted.
+ *
+ * Everything here belongs to the event loop's thread.
+ */
+#ifndef DAEMON_VM_H
+#define DAEMON_VM_H
+
+#include <sys/queue.h>
+
+#include "account.h"
+#include "attach.h"
+#include "stats.h"
+#include "table.h"
+
+#define VM_MAX_PROCESSES	32768u
+#define VM_MAX_THREADS		65536u
+
+enum vm_state {
+	VM_ATTACHING,
+	VM_BOOTING,
+	VM_NOT_LINUX,
+	VM_NO_TYPES,
+	VM_UNREACHABLE,
+	VM_RUNS,
+};
+
+struct vm;
+
+enum vm_event { VM_EVENT_STATE, VM_EVENT_STOPPED, VM_EVENT_RESUMED };
+
+/**
+ * struct vm_host - what all VMs share
+ * @quantum_ns: of the loop
+ * @plan: scratch
+ * @event: told of changes; @proc is NULL for VM_EVENT_STATE
+ */
+struct vm_host {
+	struct table table;
+	struct vms *vms;
+	struct attach_pool *pool;
+	struct gi_find_options find;
+	struct stats stats;
+	u64 quantum_ns;
+	struct gi_plan plan;
+	void (*event)(struct vm_host *host, enum vm_event event, struct vm *vm,
+		      struct proc *proc);
+};
+
+/**
+ * struct vm_pace - how often a VM is sampled
+ * @every_ns: at most this often, 0: every quantum
+ * @cost_ns: CPU time of a sample, smoothed
+ * @failures: in a row
+ */
+struct vm_pace {
+	u64 every_ns;
+	u64 next_ns;
+	u64 cost_ns;
+	u32 failures;
+	u64 good_ns;		/* last success */
+	u64 active_ns;		/* last time anything was scheduled */
+	u64 verify_ns;		/* look again after such a silence */
+	int error;		/* of the last sample */
+};
+
+/**
+ * struct vm - a VM
+ * @why: about @state, for a person
+ * @lent: the running job uses @backend, which stays ours
+ * @current: which of @snapshots is valid
+ * @running: per CPU, index of the running process in the snapshot
+ * @scan: look for orphans in the next snapshot
+ * @force_walk: guest memory was edited: read all of it
+ * @settle_ns: wake-ups may be outstanding until then
+ * @hold_retry_ns: no hold before this
+ */
+struct vm {
+	struct vm_host *host;
+	struct vm_identity identity;
+	u64 id;
+	enum vm_state state;
+	char why[BACKEND_WHY_LEN];
+	char no_monitor[BACKEND_WHY_LEN];
+	struct attach_job *job;
+	bool lent;
+	u32 tries;
+	u64 retry_ns;
+	struct backend *backend;
+	struct gi_found found;
+	struct gi_kernel kernel;
+	struct gi_snapshot snapshots[2];
+	u32 current;
+	bool has_snapshot;
+	struct gi_activity activity;
+	u32 running[GI_MAX_CPUS];
+	bool has_running;
+	struct account account;
+	struct vm_pace pace;
+	struct table_vm *table;
+	bool scan;
+	bool force_walk;
+	u64 settle_ns;
+	u64 hold_retry_ns;
+	int hold_error;
+	u64 holds;
+	u64 hold_max_ns;
+	TAILQ_ENTRY(vm) entry;
+};
+
+TAILQ_HEAD(vm_list, vm);
+
+const char *vm_state_name(enum vm_state state);
+
+struct vm *vm_create(struct vm_host *host, const struct vm_identity *identity);
+
+/* A job that still runs keeps what it uses and is disposed of by itself. */
+struct vm *vm_destroy(struct vm *vm);
+
+/* Start what is due: attaching, another look. About once a second. */
+void vm_tend(struct vm *vm, u64 now_ns);
+
+/* Have a job look whether the kernel is still the one that was found. */
+void vm_look_again(struct vm *vm, u64 now_ns);
+
+/* @vm's job is done; takes @job. */
+void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns);
+
+/* Why no process of it can be stopped, "" if it can. */
+const char *vm_no_edit(const struct vm *vm);
+
+/* sample.c: bring the table up to date, if it is time. */
+void vm_sample(struct vm *vm, u64 now_ns);
+void vm_sample_deinit(struct vm *vm);
+
+/* act.c: make the guest what stop.manual and stop.policy want. */
+void vm_act(struct vm *vm, u64 now_ns);
+
+/* act.c: note that the wish for @proc changed. */
+void proc_wish(struct proc *proc, u64 now_ns);
+
+/* act.c: whether everything that Monarch did to the guest is undone. */
+bool vm_is_clean(const struct vm *vm);
+
+/*
+ * recover.c: take up stopped processes that nobody here stopped. Those that no
+ * policy wants stopped are resumed by vm_act().
+ * Return: how many there were.
+ */
+u32 vm_recover(struct vm *vm, u64 now_ns);
+
+/* recover.c: the same for what looks stopped for a while; called per walk. */
+void vm_suspect(struct vm *vm, u64 now_ns);
+
+#endif /* DAEMON_VM_H */

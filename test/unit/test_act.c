@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From a wish to a guest that is so: quantum by quantum, through refusals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "daemon_maker.h"
+
+#define INDEXER 102	/* two threads */
+
+static struct proc *daemon_proc(struct daemon *daemon, u32 pid)
+{
+	struct proc *proc = table_find_pid(daemon->vm->table, pid);
+
+	assert_non_null(proc);
+	return proc;
+}
+
+static bool marked(struct daemon *daemon, u32 task)
+{
+	return fake_get(&daemon->guest, daemon->tasks[task],
+			MONARCH_F_TASK_JOBCTL) & GI_JOBCTL_TRAP_FREEZE;
+}
+
+/* Stop, stay, resume; nothing is held in between, nothing is left over. */
+static void test_stop_resume(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u32 holds;
+
+	daemon_ticks(daemon, 3);
+	assert_int_equal(daemon->vm->table->nr, 6);
+	assert_int_equal(daemon->holds, 0);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	assert_int_equal(daemon->stopped, 1);
+	assert_int_equal(manager_stopped(&daemon->manager), 1);
+	holds = daemon->holds;
+	daemon_ticks(daemon, 50);
+	assert_int_equal(daemon->holds, holds);
+	manager_resume(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 5);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_RUNS);
+	assert_false(daemon_proc(daemon, INDEXER)->stop.involved);
+	assert_int_equal(daemon->resumed, 1);
+	assert_false(marked(daemon, 2));
+	holds = daemon->holds;
+	daemon_ticks(daemon, 50);
+	assert_int_equal(daemon->holds, holds);
+	daemon_destroy(daemon);
+}
+
+/* The guest undoes it (its own freezer thawed): stopped again. */
+static void test_undone_by_guest(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_JOBCTL, 0);
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_FROZEN, 0);
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_STATE, 0);
+	daemon_ticks(daemon, 3);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	daemon_destroy(daemon);
+}
+
+/* A thread born in a stopped process is caught. */
+static void test_born_thread(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	fake_thread(&daemon->guest, daemon->tasks[2], 201);
+	/* whoever makes a thread has run */
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_SUM_EXEC,
+		 NS_PER_S);
+	daemon_ticks(daemon, 3);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.nr_threads, 3);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	daemon_destroy(daemon);
+}
+
+/* Locked: counted by reason, tried each quantum, done when it is free. */
+static void test_retry(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 sighand = daemon->tasks[2] + SIGHAND_AT;
+
+	daemon_ticks(daemon, 2);
+	fake_set(&daemon->guest, sighand, MONARCH_F_SIGHAND_SIGLOCK, 1);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 5);
+	assert_false(marked(daemon, 2));
+	assert_int_equal(daemon->manager.host.stats.refusals[GI_REFUSE_SIGLOCK], 5);
+	fake_set(&daemon->guest, sighand, MONARCH_F_SIGHAND_SIGLOCK, 0);
+	daemon_ticks(daemon, 3);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	daemon_destroy(daemon);
+}
+
+/* Refused for good: tried ever more rarely. */
+static void test_backoff(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 *refusals = daemon->manager.host.stats.refusals;
+
+	daemon_ticks(daemon, 2);
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_PTRACE, 1);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 100);
+	assert_in_range(refusals[GI_REFUSE_PTRACED], 2, 5);
+	assert_false(marked(daemon, 2));
+	daemon_destroy(daemon);
+}
+
+/* Memory changed between plan and write: nothing happened, tried again. */
+static void test_stale(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	daemon->apply_error = -ESTALE;
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	assert_int_equal(daemon->manager.host.stats.stale, 3);
+	assert_int_equal(daemon->stopped, 0);
+	daemon->apply_error = 0;
+	daemon_ticks(daemon, 3);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	daemon_destroy(daemon);
+}
+
+/* A VM that cannot be held is left alone for a while, not hammered. */
+static void test_no_hold(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	daemon->hold_error = -EBUSY;
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 50);
+	assert_in_range(daemon->manager.host.stats.hold_failures, 4, 6);
+	daemon->hold_error = 0;
+	daemon_ticks(daemon, 13);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	daemon_destroy(daemon);
+}
+
+/* Stopped by a daemon that died: found in memory alone, and resumed. */
+static void test_orphans(void **state)
+{
+	struct daemon *daemon = daemon_create(), *next = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	memcpy(next->guest.ram, daemon->guest.ram, FAKE_RAM_SIZE);
+	next->guest.nr_tasks = daemon->guest.nr_tasks;
+	daemon_destroy(daemon);
+	daemon_ticks(next, 5);
+	assert_int_equal(next->manager.host.stats.orphans, 1);
+	assert_int_equal(daemon_proc(next, INDEXER)->now.stopped, GI_RUNS);
+	daemon_destroy(next);
+}
+
+/* An orphan of which only one thread is left marked counts as one. */
+static void test_half_orphan(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 thread = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+
+	fake_set(&daemon->guest, thread, MONARCH_F_TASK_JOBCTL,
+		 GI_JOBCTL_TRAP_FREEZE);
+	fake_park(&daemon->guest, thread);
+	daemon_ticks(daemon, 5);
+	assert_int_equal(daemon->manager.host.stats.orphans, 1);
+	assert_int_equal(fake_get(&daemon->guest, thread, MONARCH_F_TASK_FROZEN), 0);
+	daemon_destroy(daemon);
+}
+
+/* At the end everything is resumed, whoever wanted it stopped. */
+static void test_exit(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	manager_suspend(&daemon->manager, daemon_proc(daemon, 101));
+	daemon_ticks(daemon, 3);
+	daemon->manager.stopping_ns = clock_ns();
+	daemon_ticks(daemon, 6);
+	assert_true(vm_is_clean(daemon->vm));
+	assert_false(marked(daemon, 1));
+	assert_false(marked(daemon, 2));
+	assert_int_equal(daemon->manager.left, 0);
+	daemon_destroy(daemon);
+}
+
+/* A process that exits while it is stopped leaves nothing behind. */
+static void test_dies_stopped(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 node = daemon->tasks[2] + 512;
+	u64 next, prev;
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	next = fake_peek(&daemon->guest, node);
+	prev = fake_peek(&daemon->guest, node + 8);
+	fake_poke(&daemon->guest, prev, next);
+	fake_poke(&daemon->guest, next + 8, prev);
+	daemon_ticks(daemon, 3);
+	assert_null(table_find_pid(daemon->vm->table, INDEXER));
+	assert_true(TAILQ_EMPTY(&daemon->vm->table->stops));
+	assert_int_equal(daemon->vm->table->died_stopped, 1);
+	daemon_destroy(daemon);
+}
+
+/* Lists that make no sense: sampled less often, and said. */
+static void test_hostile_lists(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	/* the second process follows itself */
+	fake_poke(&daemon->guest, daemon->tasks[1] + 512,
+		  daemon->tasks[1] + 512);
+	for (u32 i = 0; i < 90; i++)
+		manager_tick(&daemon->manager, 1);
+	assert_true(daemon->vm->pace.failures > 2);
+	assert_true(daemon->vm->pace.failures < 12);
+	assert_true(daemon->vm->pace.every_ns > 10 * NS_PER_MS);
+	assert_true(daemon->vm->pace.error < 0);
+	/* what was known stays */
+	assert_int_equal(daemon->vm->table->nr, 6);
+	daemon_destroy(daemon);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stop_resume),
+		cmocka_unit_test(test_undone_by_guest),
+		cmocka_unit_test(test_born_thread),
+		cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_no_hold),
+		cmocka_unit_test(test_orphans),
+		cmocka_unit_test(test_half_orphan),
+		cmocka_unit_test(test_exit),
+		cmocka_unit_test(test_dies_stopped),
+		cmocka_unit_test(test_hostile_lists),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
