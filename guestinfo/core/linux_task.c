@@ -10,7 +10,7 @@
 #include "linux_task.h"
 #include "linux_stop.h"
 
-#define PREFETCH_AHEAD	6
+#define PREFETCH_AHEAD	8
 
 struct bit_field {
 	u16 offset;
@@ -30,11 +30,19 @@ struct task_offsets {
 	u16 misaligned;		/* low bits of offsets that should have none */
 };
 
+/* The RAM range that answered last, by direct-map address: nearly all do. */
+struct window {
+	u64 gva;
+	u64 size;
+	const u8 *hva;
+};
+
 struct walk {
 	const struct gi_kernel *kernel;
 	const struct gi_snapshot *prev;
 	struct gi_snapshot *snap;
 	struct task_offsets at;
+	struct window window;
 	u32 cursor;		/* where prev is expected to go on */
 	u32 budget;
 };
@@ -129,25 +137,42 @@ static int offsets_init(const struct gi_layout *layout, struct task_offsets *at)
 	return at->misaligned ? -EINVAL : 0;
 }
 
-/* Where [gva, gva + len) of the direct map or the image is mapped, or NULL. */
-static inline const u8 *kernel_hva(const struct gi_kernel *kernel, u64 gva,
-				   u32 len)
+static const u8 *window_move(struct walk *walk, u64 gva, u32 len)
 {
+	const struct gi_kernel *kernel = walk->kernel;
 	u64 gpa = gva - kernel->boot.page_offset;
+	const struct gi_ram_range *range;
 
-	if (unlikely(gpa >= kernel->ram_end)) {
-		if (gva - kernel->image_gva >= kernel->image_size)
-			return NULL;
+	if (gva - kernel->image_gva < kernel->image_size) {
 		gpa = gva - GI_KERNEL_MAP + kernel->boot.phys_base;
+		return gi_memory_hva(kernel->mem, gpa, len);
 	}
-	return gi_memory_hva(kernel->mem, gpa, len);
+	range = gi_memory_range(kernel->mem, gpa);
+	if (!range || !range->hva || range->size < len)
+		return NULL;
+	walk->window.gva = kernel->boot.page_offset + range->gpa;
+	walk->window.size = range->size;
+	walk->window.hva = range->hva;
+	gva -= walk->window.gva;
+	return gva <= range->size - len ? range->hva + gva : NULL;
+}
+
+/* Where [gva, gva + len) of the direct map or the image is mapped, or NULL. */
+static inline const u8 *kernel_hva(struct walk *walk, u64 gva, u32 len)
+{
+	u64 offset = gva - walk->window.gva;
+
+	if (likely(offset < walk->window.size &&
+		   walk->window.size - offset >= len))
+		return walk->window.hva + offset;
+	return window_move(walk, gva, len);
 }
 
 /*
  * The bytes of the task_struct at @gva as if it began at the pointer returned.
  * NULL: not readable.
  */
-static inline const u8 *task_view(const struct walk *walk, u64 gva)
+static inline const u8 *task_view(struct walk *walk, u64 gva)
 {
 	const struct task_offsets *at = &walk->at;
 	u32 span = at->hi - at->lo;
@@ -155,7 +180,7 @@ static inline const u8 *task_view(const struct walk *walk, u64 gva)
 
 	if (unlikely((gva & 7) || gva > U64_MAX - 65536))
 		return NULL;
-	hva = kernel_hva(walk->kernel, gva + at->lo, span);
+	hva = kernel_hva(walk, gva + at->lo, span);
 	if (likely(hva))
 		return hva - at->lo;
 	if (!walk->snap->scratch || span > GI_TASK_SPAN_MAX)
@@ -181,11 +206,10 @@ static inline u8 load8(const u8 *task, u16 offset)
 	return READ_ONCE(task[offset]);
 }
 
-static void prefetch_task(const struct walk *walk, u64 gva)
+static inline void prefetch_task(struct walk *walk, u64 gva)
 {
 	const struct task_offsets *at = &walk->at;
-	const u8 *task = kernel_hva(walk->kernel, gva + at->lo,
-				    at->hi - at->lo);
+	const u8 *task = kernel_hva(walk, gva + at->lo, at->hi - at->lo);
 
 	if (!task)
 		return;
@@ -196,6 +220,7 @@ static void prefetch_task(const struct walk *walk, u64 gva)
 	prefetch(task + at->tasks);
 	prefetch(task + at->pid);
 	prefetch(task + at->jobctl);
+	prefetch(task + at->real_parent);
 }
 
 /* What the mark bits say of one thread; see linux_stop.h. */
@@ -251,13 +276,12 @@ static void load_thread(const struct walk *walk, const u8 *task, u64 gva,
 }
 
 /* Return: false if the thread executed, or is not the one it was. */
-static bool thread_quiet(struct walk *walk, const struct gi_thread *old,
-			 u64 signal)
+static bool thread_quiet(struct walk *walk, const u8 *task,
+			 const struct gi_thread *old, u64 signal)
 {
 	struct gi_snapshot *snap = walk->snap;
 	const struct task_offsets *at = &walk->at;
 	struct gi_thread *thread = &snap->threads[snap->nr_threads];
-	const u8 *task = task_view(walk, old->task);
 
 	if (!task)
 		return false;
@@ -273,14 +297,16 @@ static bool thread_quiet(struct walk *walk, const struct gi_thread *old,
 	return true;
 }
 
-static u32 parent_tgid(const struct walk *walk, const u8 *task)
+static void load_parent(const struct walk *walk, const u8 *task,
+			struct gi_process *proc)
 {
-	u64 parent = load64(task, walk->at.real_parent);
 	u64 tgid = 0;
 
-	if (gi_kernel_read_uint(walk->kernel, parent + walk->at.tgid, 4, &tgid))
-		return 0;
-	return (u32)tgid;
+	proc->parent_task = load64(task, walk->at.real_parent);
+	if (gi_kernel_read_uint(walk->kernel,
+				proc->parent_task + walk->at.tgid, 4, &tgid))
+		tgid = 0;
+	proc->parent = (u32)tgid;
 }
 
 /* A process is as stopped as its least stopped live thread. */
@@ -395,7 +421,7 @@ static void load_leader(const struct walk *walk, const u8 *task, u64 gva,
 	proc->cred = load64(task, at->cred);
 	memcpy(proc->comm, task + at->comm, GI_COMM_LEN);
 	proc->comm[GI_COMM_LEN - 1] = '\0';
-	proc->parent = parent_tgid(walk, task);
+	load_parent(walk, task, proc);
 	load_owner(walk, proc);
 	load_signal_times(walk, proc);
 }
@@ -435,7 +461,7 @@ static const struct gi_process *expected(struct walk *walk, u64 gva)
 	return NULL;
 }
 
-static void prefetch_ahead(const struct walk *walk)
+static inline void prefetch_ahead(struct walk *walk)
 {
 	const struct gi_snapshot *prev = walk->prev;
 	u32 next = walk->cursor + PREFETCH_AHEAD;
@@ -445,18 +471,21 @@ static void prefetch_ahead(const struct walk *walk)
 }
 
 /* Take over all threads of @old. Return: false: one executed. */
-static bool reuse_threads(struct walk *walk, const struct gi_process *old)
+static bool reuse_threads(struct walk *walk, const u8 *task,
+			  const struct gi_process *old)
 {
+	const struct gi_thread *thread =
+		&walk->prev->threads[old->first_thread];
 	struct gi_snapshot *snap = walk->snap;
 	u32 first = snap->nr_threads, i;
 
 	if (!old->nr_threads || old->nr_threads > walk->budget ||
 	    old->nr_threads > snap->max_threads - first)
 		return false;
-	for (i = 0; i < old->nr_threads; i++) {
-		if (thread_quiet(walk,
-				 &walk->prev->threads[old->first_thread + i],
-				 old->signal))
+	for (i = 0; i < old->nr_threads; i++, thread++) {
+		if (thread->task != old->task)
+			task = task_view(walk, thread->task);
+		if (thread_quiet(walk, task, thread, old->signal))
 			continue;
 		snap->nr_threads = first;
 		return false;
@@ -465,27 +494,27 @@ static bool reuse_threads(struct walk *walk, const struct gi_process *old)
 	return true;
 }
 
-/* Take over a process that executed nothing. Return: false: read it. */
+/*
+ * Take over a process that executed nothing. The threads come last: their views
+ * may share our scratch buffer. Return: false: read it instead.
+ */
 static bool reuse_process(struct walk *walk, const u8 *task,
 			  const struct gi_process *old)
 {
 	struct gi_snapshot *snap = walk->snap;
 	struct gi_process *proc = &snap->processes[snap->nr_processes];
 	u32 first = snap->nr_threads;
-	u32 state, parent;
 
 	if ((snap->nr_processes + snap->sequence) % GI_WALK_FRESH == 0 ||
 	    load32(task, walk->at.tgid) != old->pid)
 		return false;
-	/* Before the threads: their views may share our scratch buffer. */
-	state = load32(task, walk->at.state);
-	parent = parent_tgid(walk, task);
-	if (!reuse_threads(walk, old))
-		return false;
 	*proc = *old;
 	proc->first_thread = first;
-	proc->state = state;
-	proc->parent = parent;
+	proc->state = load32(task, walk->at.state);
+	if (unlikely(load64(task, walk->at.real_parent) != old->parent_task))
+		load_parent(walk, task, proc);
+	if (!reuse_threads(walk, task, old))
+		return false;
 	proc->stopped = weakest_stop(snap, proc);
 	snap->reused++;
 	return true;
@@ -642,7 +671,7 @@ static struct gi_thread *running_thread(struct gi_snapshot *snap, u32 cpu,
 	return NULL;
 }
 
-static int refresh_thread(const struct walk *walk, struct gi_thread *thread)
+static int refresh_thread(struct walk *walk, struct gi_thread *thread)
 {
 	struct gi_snapshot *snap = walk->snap;
 	struct gi_process *proc = &snap->processes[thread->process];

@@ -12,7 +12,7 @@
  * and that is not on a CPU, now or at the previous walk, has executed nothing
  * in between; so what only a task itself changes (its name, credentials,
  * address space, threads, times) is as it was, and is taken over from the
- * previous snapshot: five cache lines instead of fifteen. What others change
+ * previous snapshot: seven cache lines instead of fifteen. What others change
  * (scheduler state, parent, stop marks) is always read. The rare foreign change
  * of the rest (a sibling writing /proc/PID/comm) is picked up because one walk in
  * GI_WALK_FRESH reads each record in full.
@@ -24,7 +24,7 @@
 
 #define GI_COMM_LEN	16
 #define GI_WALK_TRIES	8
-#define GI_WALK_FRESH	64
+#define GI_WALK_FRESH	128
 #define GI_TASK_SPAN_MAX	16384
 
 /* Linux's PF_* that matter here (include/linux/sched.h, unchanged 5.10..7.2). */
@@ -75,6 +75,7 @@ struct gi_process {
 	u64 mm;
 	u64 signal;
 	u64 cred;
+	u64 parent_task;
 	u32 pid;		/* = tgid */
 	u32 parent;		/* tgid of real_parent */
 	u32 uid;
