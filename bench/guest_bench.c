@@ -194,7 +194,7 @@ static u64 until(const struct gi_target *target, bool stopped, u64 start)
 static void bench_latency(void)
 {
 	static u64 stop[LATENCY_ROUNDS], resume[LATENCY_ROUNDS];
-	static u64 hold[2 * LATENCY_ROUNDS];
+	static u64 hold[2 * LATENCY_ROUNDS], edit[2 * LATENCY_ROUNDS];
 	struct gi_target target;
 	u32 i, tries;
 
@@ -209,20 +209,23 @@ static void bench_latency(void)
 			if (!guest_stop(&guest, guest_again(&guest, &target),
 					NULL))
 				break;
-		hold[2 * i] = guest.backend->ops->last_hold_ns(guest.backend);
+		hold[2 * i] = guest.released_ns - guest.held_ns;
+		edit[2 * i] = guest.backend->ops->last_hold_ns(guest.backend);
 		stop[i] = until(&target, true, start);
 		sleep_us(2000 + (u64)(rand() % 3000));
 		start = now_ns();
 		for (tries = 0; tries < 1000; tries++)
 			if (!guest_resume(&guest, &target))
 				break;
-		hold[2 * i + 1] =
+		hold[2 * i + 1] = guest.released_ns - guest.held_ns;
+		edit[2 * i + 1] =
 			guest.backend->ops->last_hold_ns(guest.backend);
 		resume[i] = until(&target, false, start);
 		guest_settle(&guest);
 		sleep_us(5000 + (u64)(rand() % 5000));
 	}
 	emit_distribution("hold", hold, 2 * LATENCY_ROUNDS, 1e3);
+	emit_distribution("hold.edit", edit, 2 * LATENCY_ROUNDS, 1e3);
 	emit_distribution("stop.latency", stop, LATENCY_ROUNDS, 1e6);
 	emit_distribution("resume.latency", resume, LATENCY_ROUNDS, 1e6);
 }

@@ -31,6 +31,11 @@ static u64 sample_cpu_ns(void)
 static int snapshot_reserve(struct gi_snapshot *snapshot, u32 processes,
 			    u32 threads)
 {
+	/* For guests whose RAM is not mapped here, see linux_task.h. */
+	if (!snapshot->scratch)
+		snapshot->scratch = malloc(GI_TASK_SPAN_MAX);
+	if (!snapshot->scratch)
+		return -ENOMEM;
 	if (snapshot->max_processes < processes) {
 		void *more = reallocarray(snapshot->processes, processes,
 					  sizeof(*snapshot->processes));
@@ -55,6 +60,7 @@ void vm_sample_deinit(struct vm *vm)
 	for (u32 i = 0; i < 2; i++) {
 		free(vm->snapshots[i].processes);
 		free(vm->snapshots[i].threads);
+		free(vm->snapshots[i].scratch);
 		vm->snapshots[i] = (struct gi_snapshot){};
 	}
 	vm->has_snapshot = false;

@@ -18,7 +18,9 @@
 #define MAX_STOPPED	8
 #define REST_NS		300000000ull
 #define DELAY_MAX_US	3000
-#define SPEED_WINDOW_US	3000000
+#define SPEED_WINDOW_US	1000000
+#define SPEED_WINDOWS	40
+#define REST_MS		30000	/* on an overloaded host */
 
 struct held {
 	struct gi_target target;
@@ -93,19 +95,21 @@ static void watch_one(struct held *it)
 	if (proc->stopped == GI_STOPPING) {
 		not_at_rest++;
 		/* Overloaded guest: its threads may still wait for a CPU. */
-		if (guest_stop_wait(&guest, &it->target, 10000) == -ETIMEDOUT)
-			fail(it->comm, "did not come to rest in 10 s");
+		if (guest_stop_wait(&guest, &it->target, REST_MS) == -ETIMEDOUT) {
+			fail(it->comm, "did not come to rest");
+			guest_describe(&guest, &it->target);
+		}
 	}
 }
 
 static void resume_one(u32 i)
 {
-	int err = guest_resume_wait(&guest, &held[i].target, 10000);
+	int err = guest_resume_wait(&guest, &held[i].target, REST_MS);
 
 	if (err == -ESRCH)
 		gone++;
 	else if (err)
-		fail(held[i].comm, "was not resumed within 10 s");
+		fail(held[i].comm, "was not resumed");
 	else
 		resumes++;
 	held[i] = held[--nr_held];
@@ -171,7 +175,7 @@ static bool spin_sample(const char *comm, u64 *runtime, u64 *count)
 	return true;
 }
 
-static struct speed spin_speed(const char *comm)
+static struct speed spin_window(const char *comm)
 {
 	u64 runtime[2], count[2];
 	struct speed speed = { 0 };
@@ -189,21 +193,45 @@ static struct speed spin_speed(const char *comm)
 }
 
 /*
+ * Windows until one is at least as good as @enough, the last if none is. A
+ * thread that is current while the host runs something else is charged for
+ * it and then waits for its turn, for seconds: one window says little.
+ */
+static struct speed spin_speed(const char *comm, const struct speed *enough)
+{
+	struct speed speed;
+	u32 i = 0;
+
+	do
+		speed = spin_window(comm);
+	while (++i < SPEED_WINDOWS &&
+	       (speed.counts_per_s < enough->counts_per_s ||
+		speed.share < enough->share));
+	return speed;
+}
+
+/*
  * Full speed: the guest's scheduler gives it its turn as it does others, and in
- * its turn it counts as before. The bounds are wide because the guest's clock
- * runs on while the host runs something else.
+ * its turn it counts as before.
  */
 static void check_speed(const char *comm, const struct speed *before)
 {
-	struct speed after = spin_speed(comm);
+	const struct speed enough = { before->counts_per_s / 2, 0.5 };
+	struct speed after = spin_speed(comm, &enough);
+	struct gi_target target = { 0 };
 
 	printf("cycles: %s: %.0f M counts per second of runtime before, %.0f M after; %.2f of the busiest thread's time before, %.2f after\n",
 	       comm, before->counts_per_s / 1e6, after.counts_per_s / 1e6,
 	       before->share, after.share);
-	if (before->counts_per_s <= 0 ||
-	    after.counts_per_s < before->counts_per_s / 8 ||
-	    after.share < 0.25)
-		fail(comm, "is not back at full speed");
+	if (before->counts_per_s > 0 &&
+	    after.counts_per_s >= enough.counts_per_s &&
+	    after.share >= enough.share)
+		return;
+	fail(comm, "is not back at full speed");
+	guest_walk(&guest);
+	if (guest_find(&guest, comm))
+		target = guest_target(guest_find(&guest, comm));
+	guest_describe(&guest, &target);
 }
 
 static void check_loads(void)
@@ -255,6 +283,7 @@ static void option(const char *text, bool *ret_silent)
 int main(int argc, char **argv)
 {
 	static const char *const spinners[] = { "spin0", "spin1" };
+	const struct speed some = { 1e6, 0.5 };
 	struct speed before[2];
 	bool silent = false;
 	u64 count, i, start;
@@ -267,7 +296,7 @@ int main(int argc, char **argv)
 		option(argv[arg], &silent);
 	guest_open(&guest, argv[1], silent);
 	for (i = 0; i < 2; i++)
-		before[i] = spin_speed(spinners[i]);
+		before[i] = spin_speed(spinners[i], &some);
 	start = now_ns();
 	for (i = 0; i < count; i++)
 		cycle();

@@ -7,7 +7,8 @@
  * The guest is asked between two walks from outside. A thread that both walks
  * saw must be in its answer, with the same parent, uids and name; what it lists
  * must be in one of the walks, except the command's own processes. Its CPU times
- * must lie between those of the walks, give or take 2 %.
+ * must lie between those of the walks, give or take 2 %. Before that, the kernel
+ * must be found without registers as it was found with them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,6 +190,34 @@ static u32 compare_times(void)
 	return compared;
 }
 
+/* Without registers, from RAM alone, the kernel must be found just the same. */
+static void find_without_registers(void)
+{
+	static const struct gi_find_options options;
+	const struct gi_boot *boot = &guest.found.boot;
+	struct gi_found found;
+	int err;
+
+	err = gi_find_linux(&guest.backend->memory, NULL, 0, &options, &found);
+	if (err) {
+		fprintf(stderr, "processes: not found without registers: %s\n",
+			err < 0 ? strerror(-err) : gi_find_outcome_text(err));
+		failures++;
+		return;
+	}
+	if (found.boot.slide != boot->slide ||
+	    found.boot.phys_base != boot->phys_base ||
+	    found.boot.page_offset != boot->page_offset ||
+	    found.boot.pgd != boot->pgd || found.boot.levels != boot->levels ||
+	    found.boot.nr_cpus != boot->nr_cpus ||
+	    memcmp(found.layout->facts, guest.found.layout->facts,
+		   sizeof(found.layout->facts))) {
+		fprintf(stderr, "processes: found otherwise without registers\n");
+		failures++;
+	}
+	gi_found_deinit(&found);
+}
+
 int main(int argc, char **argv)
 {
 	u32 compared;
@@ -196,6 +225,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		die("usage: processes DIR");
 	guest_open(&guest, argv[1], false);
+	find_without_registers();
 	guest_walk(&guest);
 	ask_ps();
 	guest_walk(&guest);

@@ -17,8 +17,8 @@
 #include "lib/guest.h"
 
 #define STILL_MS	2000
-#define PARK_MS		5000
-#define RESUME_MS	10000
+#define PARK_MS		30000	/* on an overloaded host */
+#define RESUME_MS	30000
 #define NAMES		32
 
 static struct guest guest;
@@ -123,8 +123,10 @@ static void check_state(u32 i)
 		fail(comm, gi_refusal_text(refusal));
 		return;
 	}
-	if (guest_stop_wait(&guest, &target, PARK_MS))
+	if (guest_stop_wait(&guest, &target, PARK_MS)) {
 		fail(comm, "did not come to rest");
+		guest_describe(&guest, &target);
+	}
 	if (guest_stop(&guest, guest_again(&guest, &target), NULL) ||
 	    guest.plan.nr_steps)
 		fail(comm, "stopping it twice is not idempotent");
@@ -134,10 +136,14 @@ static void check_state(u32 i)
 		fail(comm, "its counters cannot be read");
 	else if (!same_counters(&held, &still))
 		fail(comm, "ran in user mode after it was stopped");
-	if (guest_resume_wait(&guest, &target, RESUME_MS))
+	if (guest_resume_wait(&guest, &target, RESUME_MS)) {
 		fail(comm, "was not resumed");
-	if (states[i].moves && !moves_again(&target, &still))
+		guest_describe(&guest, &target);
+	}
+	if (states[i].moves && !moves_again(&target, &still)) {
 		fail(comm, "does not go on after being resumed");
+		guest_describe(&guest, &target);
+	}
 	after = page_now(&target);
 	if (after.errors)
 		fail(comm, "saw results that cannot be");
@@ -183,6 +189,8 @@ static void check_orphans(void)
 		if (!stop_now(states[i].comm, &target, NULL) &&
 		    !guest_stop_wait(&guest, &target, PARK_MS))
 			stopped++;
+		else
+			guest_describe(&guest, &target);
 	}
 	if (stopped != ARRAY_SIZE(states))
 		fail("all", "could not be stopped together");

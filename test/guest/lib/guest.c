@@ -197,8 +197,10 @@ bool guest_page(struct guest *guest, const struct gi_process *proc,
 
 static void hold(struct guest *guest)
 {
-	int err = guest->backend->ops->hold(guest->backend);
+	int err;
 
+	guest->held_ns = now_ns();
+	err = guest->backend->ops->hold(guest->backend);
 	if (err)
 		die("hold: %s", strerror(-err));
 }
@@ -209,7 +211,7 @@ static void release(struct guest *guest)
 
 	if (err)
 		die("release: %s", strerror(-err));
-	guest->applied_ns = now_ns();
+	guest->released_ns = now_ns();
 }
 
 /* Under the hold a plan cannot be stale: nothing ran since it was made. */
@@ -330,6 +332,40 @@ int guest_resume_wait(struct guest *guest, const struct gi_target *target,
 		guest_settle(guest);
 	} while (now_ns() < end);
 	return -ETIMEDOUT;
+}
+
+static u64 raw(struct guest *guest, u64 task, u32 id)
+{
+	u64 value = 0;
+
+	return gi_kernel_field(&guest->kernel, task, id, &value) ? ~0ull :
+								    value;
+}
+
+void guest_describe(struct guest *guest, const struct gi_target *target)
+{
+	const struct gi_snapshot *snap = guest_walk(guest);
+	const struct gi_process *proc = guest_again(guest, target);
+	u32 i;
+
+	if (!proc) {
+		fprintf(stderr, "  gone\n");
+		return;
+	}
+	for (i = 0; i < proc->nr_threads; i++) {
+		const struct gi_thread *thread =
+			&snap->threads[proc->first_thread + i];
+
+		fprintf(stderr,
+			"  thread %u %s: state %x flags %x on_cpu %u on_rq %u cpu %u jobctl %llx ti_flags %llx frozen %llu runtime %.3f s stopped %s\n",
+			thread->pid, proc->comm, thread->state, thread->flags,
+			thread->on_cpu, thread->on_rq, thread->cpu,
+			raw(guest, thread->task, MONARCH_F_TASK_JOBCTL),
+			raw(guest, thread->task, MONARCH_F_TASK_TI_FLAGS),
+			raw(guest, thread->task, MONARCH_F_TASK_FROZEN),
+			thread->runtime_ns / 1e9,
+			gi_stop_state_name(thread->stopped));
+	}
 }
 
 static int shell_connect(const char *dir)

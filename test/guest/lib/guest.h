@@ -26,7 +26,8 @@ struct guest {
 	u64 attach_ns;
 	struct gi_plan plan;
 	struct gi_stop_result result;
-	u64 applied_ns;		/* when the last plan's vCPUs ran again */
+	u64 held_ns;		/* when the last hold was asked for */
+	u64 released_ns;	/* when its vCPUs were let go */
 };
 
 u64 now_ns(void);
@@ -81,6 +82,9 @@ int guest_stop_wait(struct guest *guest, const struct gi_target *target,
 		    u32 timeout_ms);
 int guest_resume_wait(struct guest *guest, const struct gi_target *target,
 		      u32 timeout_ms);
+
+/* What guest memory says of its threads, to stderr: for failures. */
+void guest_describe(struct guest *guest, const struct gi_target *target);
 
 /* Run a command inside. *ret_output is malloc'ed. Return: its exit code. */
 int guest_sh(struct guest *guest, const char *command, char **ret_output);

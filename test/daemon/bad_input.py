@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can go wrong: each gives one line that names the thing, and changes nothing."""
+
+import os
+import shutil
+import subprocess
+
+from lab import (BUILD, CACHE, LOGS, PREFIX, RUN, Daemon, expect, expect_one_line, must, run,
+                 wait_until, write)
+
+
+def case_wrong_VM_name(lab):
+    lab.need_daemon()
+    for command in (["ps"], ["top"], ["recover"]):
+        lab.refused(4, *command, "nosuch", names=["nosuch", lab.one.name, lab.two.name])
+    lab.refused(4, "suspend", "nosuch", "1", names=["nosuch", lab.one.name])
+
+
+def case_process_that_is_not_there_or_not_to_be_stopped(lab):
+    name = lab.one.name
+    lab.refused(4, "suspend", name, "4000000", names=["4000000", name, "monarchctl ps"])
+    lab.refused(4, "suspend", name, "nosuch", names=["nosuch", name, "monarchctl ps"])
+    lab.refused(1, "suspend", name, "1", names=["process 1", "init"])
+    lab.refused(1, "suspend", name, "kthreadd", names=["process 2", "kernel thread"])
+    lab.refused(4, "resume", name, "nosuch", names=["nosuch", name])
+    expect(lab.vm(name)["stopped"] == 0, "something was stopped")
+
+
+def case_wrong_usage(lab):
+    lab.refused(2, "suspend", lab.one.name, names=["monarchctl suspend VM PID|NAME"])
+    lab.refused(2, "frobnicate", names=["frobnicate", "monarchctl help"])
+    lab.refused(2, names=["monarchctl help"])
+    lab.refused(2, "--interval", "never", "top", names=["never", "0.05"])
+    for options, names in ((["--quantum", "5"], ["--quantum", "10ms", "5"]),
+                           (["surplus"], ["surplus", "--help"])):
+        done = run(lab.program("monarchd"), *options)
+        expect(done.returncode == 2, "monarchd %s: exit code %d", options, done.returncode)
+        expect_one_line("monarchd", done.stderr, names)
+
+
+def case_daemon_not_running(lab):
+    path = RUN + "/nobody"
+    lab.refused(3, "vms", names=[path, "is it running"], env={"MONARCH_BUS": path})
+
+
+def case_second_daemon_and_socket_in_use(lab):
+    lab.need_daemon()
+    second = Daemon(lab, "--no-libvirt", "--no-system-bus", ready=False)
+    code = second.process.wait(20)
+    expect(code == 1, "exit code %d", code)
+    expect_one_line("second monarchd", second.text(), [RUN])
+    other = Daemon(lab, "--no-libvirt", "--no-system-bus", "--bus-socket", RUN + "/bus",
+                   ready=False, run_dir=RUN + "/other")
+    code = other.process.wait(20)
+    expect(code == 1, "exit code %d", code)
+    expect("another daemon listens" in other.text() and RUN + "/bus" in other.text(),
+           "%s", other.text())
+    expect(lab.state(lab.one.name) == "running", "the first daemon was hurt")
+
+
+def case_guest_still_booting(lab):
+    name = PREFIX + "booting"
+    lab.plain_vm(name)
+    wait_until("it is attached to", lambda: lab.state(name) not in (None, "attaching"))
+    state = lab.state(name)
+    expect(state == "booting", "state %s: %s", state, lab.vm(name))
+    lab.refused(1, "suspend", name, "load", names=[name, "booting"])
+    lab.refused(1, "ps", name, names=[name, "booting"])
+    lab.script("vm", "stop", name)
+    wait_until("it is forgotten", lambda: lab.vm(name) is None)
+    lab.refused(4, "ps", name, names=[name, lab.one.name])
+
+
+LONG_MODE = """
+	.code16
+	.globl _start
+_start:	cli
+	xorw %ax, %ax
+	movw %ax, %ds
+	movw %ax, %es
+	movw %ax, %ss
+	movw $0x7c00, %sp
+	/* identity-mapped: PML4 0x1000, PDPT 0x2000 with 1 GiB pages */
+	movw $0x1000, %di
+	movw $0x1000, %cx
+	cld
+	rep stosl
+	movl $0x2003, 0x1000
+	movl $0x83, 0x2000
+	movl %cr4, %eax
+	orl $0x20, %eax
+	movl %eax, %cr4
+	movl $0x1000, %eax
+	movl %eax, %cr3
+	movl $0xc0000080, %ecx
+	rdmsr
+	orl $0x100, %eax
+	wrmsr
+	lgdt gdtr
+	movl %cr0, %eax
+	orl $0x80000001, %eax
+	movl %eax, %cr0
+	ljmp $8, $long
+	.code64
+long:	jmp long
+	.align 8
+gdt:	.quad 0, 0x00209a0000000000
+gdtr:	.word 15
+	.long gdt
+	.org 510
+	.word 0xaa55
+"""
+
+
+def case_guests_that_are_not_Linux(lab):
+    """A machine that sits in its firmware; a 64-bit kernel of another kind."""
+    source, sector = LOGS + "/sector.s", LOGS + "/sector"
+    write(source, LONG_MODE)
+    must("gcc", "-nostdlib", "-static", "-Wl,--build-id=none,-Ttext=0x7c00,--oformat=binary",
+         "-o", sector, source)
+    names = {PREFIX + "firmware": [],
+             PREFIX + "alien": ["-drive", "if=ide,format=raw,snapshot=on,file=" + sector]}
+    machines = [lab.qemu(name, "-M", "pc", "-m", "64", "-qmp",
+                         "unix:%s/%s,server=on,wait=off" % (RUN, name), *options)
+                for name, options in names.items()]
+    wait_until("the alien kernel is seen as not Linux",
+               lambda: lab.state(PREFIX + "alien") == "not-linux")
+    lab.refused(1, "ps", PREFIX + "alien", names=[PREFIX + "alien", "not-linux"])
+    wait_until("the firmware is seen for what it is",
+               lambda: lab.state(PREFIX + "firmware") in ("not-linux", "booting"))
+    lab.refused(1, "suspend", PREFIX + "firmware", "1", names=[PREFIX + "firmware"])
+    for machine in machines:
+        machine.terminate()
+    wait_until("they are forgotten", lambda: not any(lab.vm(name) for name in names))
+
+
+def case_fake_encrypted_VM(lab):
+    """No encrypted guest can run here: a process that looks like its QEMU."""
+    fake = RUN + "/qemu-system-x86_64"
+    shutil.copyfile("/bin/dash", fake)
+    os.chmod(fake, 0o755)
+    name = PREFIX + "encrypted"
+    machine = lab.spawn(fake, "-c", "read x", "-name", "guest=" + name, "-machine",
+                        "q35,confidential-guest-support=sev0", "-object", "sev-guest,id=sev0",
+                        stdin=subprocess.PIPE)
+    wait_until("it is refused", lambda: lab.state(name) == "unreachable")
+    lab.refused(1, "ps", name, names=[name, "encrypted", "cannot be read"])
+    lab.refused(1, "suspend", name, "1", names=[name, "encrypted"])
+    machine.stdin.close()
+    machine.wait(10)
+    wait_until("it is forgotten", lambda: lab.vm(name) is None)
+
+
+def case_VM_without_shared_memory_works_and_says_so(lab):
+    guest = lab.plain_vm(PREFIX + "private", "--ram", "private", "--pvh")
+    guest.wait_booted()
+    lab.wait_state(guest.name, "running")
+    pid = guest.load("spin", "spinner")
+    lab.wait_seen(guest, pid)
+    lab.done("suspend", guest.name, "spinner")
+    guest.expect_stopped(pid)
+    lab.done("resume", guest.name, "spinner")
+    guest.expect_runs(pid)
+    expect("memoryBacking" in lab.vm(guest.name)["hint"], "no hint: %s", lab.vm(guest.name))
+    row = [line for line in lab.done("vms").split("\n") if guest.name in line]
+    expect("memoryBacking" in row[0], "vms does not show it: %s", row)
+    lab.script("vm", "stop", guest.name)
+
+
+def case_VM_without_a_monitor_can_be_seen_only(lab):
+    name, kernels = PREFIX + "blind", CACHE + "/kernels/6.1"
+    machine = lab.qemu(name, "-M", "q35", "-m", "256", "-kernel", kernels + "/vmlinux", "-initrd",
+                       BUILD + "/guest/initrd", "-append",
+                       "console=ttyS0 panic=-1 quiet mode=spin", "-serial",
+                       "file:%s/%s.console" % (LOGS, name))
+    lab.wait_state(name, "running")
+    wait_until("it is seen into", lambda: any(process["name"] == "spin" for process in
+                                              lab.processes_of(name).values()))
+    lab.refused(1, "suspend", name, "spin", names=[name, "-qmp unix:"])
+    lab.refused(1, "suspend", name, "nosuch", names=[name, "nosuch"])
+    row = [line for line in lab.done("vms").split("\n") if name in line]
+    expect("-qmp unix:" in row[0], "vms does not show it: %s", row)
+    machine.terminate()

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How the daemon ends, and what is left of its work then: nothing."""
+
+import signal
+
+from lab import Daemon, RUN, expect, wait_until
+
+
+def start(lab):
+    lab.need_daemon()
+    for guest in (lab.one, lab.two):
+        lab.wait_state(guest.name, "running")
+
+
+def stop_some(lab):
+    """Processes of several kinds, stopped in both VMs: (guest, pid)."""
+    start(lab)
+    some = []
+    for guest in (lab.one, lab.two):
+        pids = [guest.load("spin", "held"), guest.load("sleep", "held"), guest.load("mt", "held")]
+        lab.wait_seen(guest, *pids)
+        lab.done("suspend", guest.name, "held", "--all")
+        some += [(guest, pid) for pid in pids]
+    for guest, pid in some:
+        guest.expect_stopped(pid)
+    return some
+
+
+def kill_all(some):
+    for guest, pid in some:
+        guest.kill(pid)
+
+
+def expect_untouched(lab):
+    """As libvirt sees it: running, and nobody on the gdb server."""
+    for guest in (lab.one, lab.two):
+        state = lab.virsh("domstate", guest.name)
+        expect(state == "running", "libvirt: %s is %s", guest.name, state)
+        chardevs = [chardev["label"] for chardev in lab.qmp(guest.name, "query-chardev")]
+        expect("monarch-gdb" not in chardevs, "%s: the gdb server is open: %s", guest.name,
+               chardevs)
+
+
+def case_SIGTERM_resumes_everything(lab):
+    some = stop_some(lab)
+    code, seconds = lab.daemon.end()
+    expect(code == 0, "exit code %d: %s", code, lab.daemon.last_line())
+    expect("STOPPING=1" in lab.daemon.take_notices(), "systemd was not told STOPPING=1")
+    for guest, pid in some:
+        guest.expect_runs(pid)
+    expect_untouched(lab)
+    expect(seconds < 5, "it took %.1f s", seconds)
+    kill_all(some)
+
+
+def case_SIGTERM_with_nothing_stopped_is_quick(lab):
+    start(lab)
+    code, seconds = lab.daemon.end()
+    expect(code == 0, "exit code %d", code)
+    expect_untouched(lab)
+    expect(seconds < 1.5, "it took %.2f s", seconds)
+
+
+def case_killed_daemon_next_start_frees_all(lab):
+    some = stop_some(lab)
+    lab.daemon.end(signal.SIGKILL)
+    for guest, pid in some:
+        guest.expect_stopped(pid)
+    start(lab)
+    for guest, pid in some:
+        guest.expect_runs(pid)
+    wait_until("nothing is shown as stopped",
+               lambda: not any(lab.vm(guest.name)["stopped"] for guest in (lab.one, lab.two)))
+    expect(lab.json("stats")["orphans.found"] >= len(some), "stats: %s", lab.json("stats"))
+    kill_all(some)
+
+
+def case_recover_finds_none_where_none_is_left(lab):
+    some = stop_some(lab)
+    answer = lab.json("recover")
+    expect(answer == {"orphans": 0}, "what we hold ourselves was taken for orphans: %s", answer)
+    for guest, pid in some:
+        guest.expect_stopped(pid)
+    expect(lab.json("recover", lab.one.name) == {"orphans": 0}, "of one VM")
+    for guest in (lab.one, lab.two):
+        lab.done("resume", guest.name, "held", "--all")
+    kill_all(some)
+
+
+def case_stopped_by_a_second_instance_recover_frees(lab):
+    """Orphans that come up while a daemon runs, as by another one that was killed."""
+    start(lab)
+    guest = lab.plain_vm("chkd-orphan", "--pvh")
+    guest.wait_booted()
+    lab.wait_state(guest.name, "running")
+    pid = guest.load("spin", "orphan")
+    lab.wait_seen(guest, pid)
+    lab.daemon.end()
+    lab.daemon = None
+    other = Daemon(lab, "--no-libvirt", "--no-system-bus", "--bus-socket", RUN + "/bus",
+                   run_dir=RUN + "/other")
+    lab.wait_state(guest.name, "running")
+    lab.done("suspend", guest.name, pid)
+    other.end(signal.SIGKILL)
+    guest.expect_stopped(pid)
+    start(lab)
+    guest.expect_runs(pid)
+    lab.script("vm", "stop", guest.name)
