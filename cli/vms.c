@@ -18,7 +18,7 @@ static const char *vm_note(json_object *vm)
 		return json_text(vm, "sample_error");
 	if (json_object_object_get(vm, "complete") && !json_flag(vm, "complete"))
 		return "too many processes: not all are shown";
-	return "";
+	return json_text(vm, "hint");
 }
 
 static void vm_row(struct columns *columns, json_object *vm)

@@ -130,8 +130,12 @@ static int put_vm_figures(int result, sd_bus_message *reply,
 static int put_vm_backend(int result, sd_bus_message *reply,
 			  const struct vm *vm)
 {
+	char hint[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
+
 	if (!vm->backend)
 		return result;
+	monarch_escape(hint, sizeof(hint), vm->backend->hint);
+	result = put_text(result, reply, "hint", hint);
 	result = put_text(result, reply, "backend", vm->backend->ops->name);
 	result = put_number(result, reply, "vcpus", vm->backend->nr_vcpus);
 	return put_number(result, reply, "ram_bytes", vm_ram(vm));

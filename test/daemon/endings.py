@@ -45,7 +45,7 @@ def case_SIGTERM_resumes_everything(lab):
     some = stop_some(lab)
     code, seconds = lab.daemon.end()
     expect(code == 0, "exit code %d: %s", code, lab.daemon.last_line())
-    expect("STOPPING=1" in lab.daemon.take_notices(), "systemd was not told STOPPING=1")
+    expect("STOPPING=1" in lab.daemon.notices, "systemd was not told STOPPING=1")
     for guest, pid in some:
         guest.expect_runs(pid)
     expect_untouched(lab)

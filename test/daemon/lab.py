@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -131,7 +132,6 @@ class Daemon:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify = "%s/notify%d" % (RUN, lab.nr_daemons)
         self.listener.bind(notify)
-        self.listener.settimeout(0.2)
         environment = dict(os.environ, NOTIFY_SOCKET=notify, **(env or {}))
         command = [os.path.join(BUILD, "monarchd"), "--only", PREFIX + ".*",
                    "--config-dir", RUN + "/policies", "--runtime-dir", run_dir,
@@ -140,22 +140,21 @@ class Daemon:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env=environment)
         lab.processes.append(self.process)
+        # a full queue would block the daemon: systemd always reads, so do we
+        threading.Thread(target=self.listen, daemon=True).start()
         if ready:
             wait_until("monarchd says READY=1 (log: %s)" % self.log, self.is_ready)
 
     def alive(self):
         return self.process.poll() is None
 
-    def take_notices(self):
-        try:
-            while True:
-                self.notices += self.listener.recv(4096).decode().split("\n")
-        except OSError:
-            return self.notices
+    def listen(self):
+        while True:
+            self.notices += self.listener.recv(4096).decode().split("\n")
 
     def is_ready(self):
         expect(self.alive(), "monarchd ended: %s", self.last_line())
-        return "READY=1" in self.take_notices()
+        return "READY=1" in self.notices
 
     def text(self):
         return read(self.log)

@@ -259,11 +259,11 @@ static void report(u64 cycles, u64 start)
 {
 	u32 i;
 
-	printf("cycles: %s %s: %llu cycles in %.1f s: %llu stops, %llu resumes, %llu gone while stopped, %llu unmarked by the guest, %llu not at rest after 300 ms\n",
+	printf("cycles: %s %s: %llu cycles in %.1f s: %llu stops, %llu resumes, %llu gone while stopped, %llu unmarked by the guest, %llu not at rest after 300 ms, %llu holds late\n",
 	       guest.found.release,
 	       gi_stop_method_name(gi_stop_method(guest.found.layout)), cycles,
 	       (now_ns() - start) / 1e9, stops, resumes, gone, escaped,
-	       not_at_rest);
+	       not_at_rest, guest.late);
 	printf("cycles: refusals:");
 	for (i = 1; i < GI_REFUSE_MAX; i++)
 		printf(" %s %llu%s", gi_refusal_name(i), guest.refusals[i],

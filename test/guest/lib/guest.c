@@ -195,12 +195,17 @@ bool guest_page(struct guest *guest, const struct gi_process *proc,
 	       ret->magic == LOAD_MAGIC;
 }
 
+/* A QEMU that gets no CPU time answers late; the next try takes it up. */
 static void hold(struct guest *guest)
 {
+	u32 tries = 0;
 	int err;
 
-	guest->held_ns = now_ns();
-	err = guest->backend->ops->hold(guest->backend);
+	do {
+		guest->held_ns = now_ns();
+		err = guest->backend->ops->hold(guest->backend);
+		guest->late += err == -ETIMEDOUT;
+	} while (err == -ETIMEDOUT && ++tries < 10);
 	if (err)
 		die("hold: %s", strerror(-err));
 }

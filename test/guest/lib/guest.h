@@ -22,7 +22,7 @@ struct guest {
 	struct gi_snapshot snaps[2];
 	u32 current;
 	u64 refusals[GI_REFUSE_MAX];
-	u64 stale;
+	u64 late;		/* holds that timed out and were tried again */
 	u64 attach_ns;
 	struct gi_plan plan;
 	struct gi_stop_result result;
