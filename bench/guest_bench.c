@@ -181,6 +181,7 @@ static u64 until(const struct gi_target *target, bool stopped, u64 start)
 	bool is;
 
 	do {
+		sleep_us(20);	/* QEMU's main loop needs this CPU, too */
 		guest_walk(&guest);
 		proc = guest_again(&guest, target);
 		if (!proc)

@@ -221,6 +221,17 @@ static bool guest_group_stop(const struct gi_kernel *kernel, u64 signal)
 	return (flags & SIGNAL_STOP_STOPPED) || count;
 }
 
+/* Off its CPU, and nobody is waking it: TASK_WAKING is as good as runnable. */
+static bool asleep(const struct gi_kernel *kernel,
+		   const struct gi_stop_facts *facts)
+{
+	const struct gi_fact *waking =
+		&kernel->layout->facts[MONARCH_F_TASK_WAKING_VALUE];
+
+	return !facts->on_cpu && !facts->on_rq && facts->state &&
+	       !(waking->kind && facts->state == waking->value);
+}
+
 static enum gi_stop_state classify_freezer(const struct gi_kernel *kernel,
 					   u64 task,
 					   const struct gi_stop_facts *facts)
@@ -241,15 +252,13 @@ static enum gi_stop_state classify_freezer(const struct gi_kernel *kernel,
 	if (facts->frozen && !facts->on_cpu &&
 	    (facts->state & GI_TASK_INTERRUPTIBLE))
 		return GI_PARKED;
-	return off_cpu && facts->state ? GI_ASLEEP : GI_STOPPING;
+	return asleep(kernel, facts) ? GI_ASLEEP : GI_STOPPING;
 }
 
 static enum gi_stop_state classify_silent(const struct gi_kernel *kernel,
 					  u64 signal,
 					  const struct gi_stop_facts *facts)
 {
-	bool off_cpu = !facts->on_cpu && !facts->on_rq;
-
 	if (facts->state & GI_TASK_STOPPED)
 		return guest_group_stop(kernel, signal) ? GI_RUNS :
 		       facts->on_cpu ? GI_STOPPING : GI_PARKED;
@@ -257,7 +266,7 @@ static enum gi_stop_state classify_silent(const struct gi_kernel *kernel,
 	    (facts->jobctl & GI_JOBCTL_STOP_CONSUME) ||
 	    guest_group_stop(kernel, signal))
 		return GI_RUNS;
-	return off_cpu && facts->state ? GI_ASLEEP : GI_STOPPING;
+	return asleep(kernel, facts) ? GI_ASLEEP : GI_STOPPING;
 }
 
 enum gi_stop_state gi_stop_classify(const struct gi_kernel *kernel, u64 task,

@@ -386,6 +386,40 @@ static bool stale_plan(void)
 	return true;
 }
 
+/* How far stopped a marked thread is, by what the scheduler says of it. */
+static bool states(void)
+{
+	struct gi_stop_facts facts = { .jobctl = GI_JOBCTL_TRAP_FREEZE };
+	u64 a;
+
+	CHECK(start(true));
+	a = fake_process(&guest, 10, "a");
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_STOPPING);
+	facts.state = 1;
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_ASLEEP);
+	facts.state = 0x200;	/* TASK_WAKING: about to run into the trap */
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_STOPPING);
+	facts.state = 0x2001;
+	facts.frozen = 1;
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_PARKED);
+	facts.on_rq = 1;	/* delayed dequeue */
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_PARKED);
+	facts.on_cpu = 1;
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_STOPPING);
+	facts.jobctl = 0;
+	facts.on_rq = 0;
+	facts.on_cpu = 0;
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_WAKING);
+	return true;
+}
+
 static bool names(void)
 {
 	u32 i;
@@ -412,6 +446,7 @@ const struct suite_case cases_stop[] = {
 	{ "stop: stop signal", stop_signal },
 	{ "stop: pending signal", pending_signal },
 	{ "stop: stale plan", stale_plan },
+	{ "stop: states", states },
 	{ "stop: names", names },
 	{ NULL, NULL },
 };
