@@ -65,6 +65,38 @@ u64 gi_kernel_per_cpu(const struct gi_kernel *kernel, u32 id, u32 cpu)
 	return gi_kernel_symbol(kernel, id) + kernel->boot.per_cpu_offset[cpu];
 }
 
+/* A word of the online mask, or all ones where it cannot be known. */
+static u64 online_word(const struct gi_kernel *kernel, u32 word)
+{
+	u64 mask = gi_kernel_symbol(kernel, MONARCH_F_SYM_CPU_ONLINE_MASK);
+	u64 value;
+
+	if (!mask || gi_kernel_read_uint(kernel, mask + word * 8, 8, &value))
+		return U64_MAX;
+	return value;
+}
+
+bool gi_kernel_cpu_online(const struct gi_kernel *kernel, u32 cpu)
+{
+	return cpu < kernel->boot.nr_cpus &&
+	       ((online_word(kernel, cpu / 64) >> (cpu % 64)) & 1);
+}
+
+bool gi_kernel_cpus_same(const struct gi_kernel *kernel)
+{
+	u32 nr = kernel->boot.nr_cpus, word;
+	u64 expected, seen;
+
+	for (word = 0; word * 64 < nr; word++) {
+		expected = nr - word * 64 >= 64 ?
+				   U64_MAX : BIT_ULL(nr - word * 64) - 1;
+		seen = online_word(kernel, word);
+		if (seen != expected && seen != U64_MAX)
+			return false;
+	}
+	return true;
+}
+
 int gi_kernel_gpa(const struct gi_kernel *kernel, u64 gva, u64 *ret)
 {
 	struct gi_pgtable pt = {

@@ -66,6 +66,12 @@ u64 gi_kernel_symbol(const struct gi_kernel *kernel, u32 id);
 /* The address of a per-CPU variable on @cpu, or 0. */
 u64 gi_kernel_per_cpu(const struct gi_kernel *kernel, u32 id, u32 cpu);
 
+/* Is @cpu one that we know of, and online now? Unknown counts as online. */
+bool gi_kernel_cpu_online(const struct gi_kernel *kernel, u32 cpu);
+
+/* Are the online CPUs still those of gi_boot? False after CPU hotplug. */
+bool gi_kernel_cpus_same(const struct gi_kernel *kernel);
+
 /**
  * gi_kernel_gpa() - translate a kernel virtual address
  * Return: 0, or as gi_translate(); -EFAULT also where the result is no RAM.

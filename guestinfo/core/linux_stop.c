@@ -434,10 +434,11 @@ static int identity_check(struct job *job, const struct thread *thread)
 			    GI_CHECK_IDENTITY);
 }
 
+/* A CPU that came online after we looked gets no kick: its next tick must do. */
 static int kick(struct job *job, u32 cpu, u8 vector)
 {
 	if (cpu >= job->kernel->boot.nr_cpus)
-		return -ENXIO;
+		return 0;
 	return gi_plan_kick(job->plan, job->kernel->boot.apic_id[cpu], vector);
 }
 
@@ -608,8 +609,9 @@ static int slot_call(struct job *job, const struct slot *slot, u32 cpu,
 }
 
 /*
- * ASYNC wake: have the guest call wake_up_process(task) in hard irq. Takes all
- * locks itself, so it needs no look at pi_lock or the run queue.
+ * ASYNC wake: have the guest call wake_up_process(task) in hard irq, on the
+ * task's CPU or, if that is offline, on CPU 0. Takes all locks itself, so it needs
+ * no look at pi_lock or the run queue.
  * Return: 1 planned, 0 must wait, or -errno.
  */
 static int wake_by_call(struct job *job, const struct thread *thread)
@@ -618,8 +620,6 @@ static int wake_by_call(struct job *job, const struct thread *thread)
 	u64 usage;
 	int err;
 
-	if (thread->cpu >= job->kernel->boot.nr_cpus)
-		return -EUCLEAN;
 	err = slot_for(job, thread->task, &slot);
 	if (err <= 0)
 		return err;
@@ -631,7 +631,9 @@ static int wake_by_call(struct job *job, const struct thread *thread)
 	err = member_write(job, thread->task, MONARCH_F_TASK_USAGE, usage,
 			   usage + 1, GI_EDIT_USAGE);
 	if (!err)
-		err = slot_call(job, &slot, thread->cpu,
+		err = slot_call(job, &slot,
+				gi_kernel_cpu_online(job->kernel, thread->cpu) ?
+					thread->cpu : 0,
 				gi_kernel_symbol(job->kernel,
 						 MONARCH_F_SYM_WAKE_UP_PROCESS),
 				thread->task);
@@ -642,7 +644,7 @@ static bool cpu_allowed(const struct job *job, const struct thread *thread)
 {
 	u64 word;
 
-	if (thread->cpu >= job->kernel->boot.nr_cpus)
+	if (!gi_kernel_cpu_online(job->kernel, thread->cpu))
 		return false;
 	if (gi_kernel_read_uint(job->kernel,
 				thread->task +

@@ -631,6 +631,8 @@ int gi_linux_activity(const struct gi_kernel *kernel, struct gi_activity *ret)
 	ret->nr_cpus = kernel->boot.nr_cpus;
 	if (!forks || !threads)
 		return -ENOENT;
+	if (!gi_kernel_cpus_same(kernel))
+		return -ESTALE;
 	err = gi_kernel_read_uint(kernel, forks, 8, &ret->forks);
 	if (!err)
 		err = gi_kernel_read_uint(kernel, threads, 4, &ret->nr_threads);

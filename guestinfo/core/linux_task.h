@@ -143,7 +143,9 @@ struct gi_activity {
 
 /*
  * Read the guest's activity counters: O(CPUs).
- * Return: 0, -ENOENT (layout), or a read error; ret->valid says the same.
+ * Return: 0; -ENOENT (layout); -ESTALE other CPUs are online than when the
+ * kernel was found, so that theirs would be missing; or a read error. ret->valid
+ * says the same.
  */
 int __must_check gi_linux_activity(const struct gi_kernel *kernel,
 				   struct gi_activity *ret);

@@ -210,6 +210,27 @@ static bool call_in_flight(void)
 	return true;
 }
 
+/* Its CPU went away, or is one that came later: CPU 0 wakes it. */
+static bool cpu_hotplug(void)
+{
+	u64 a;
+	u32 cpu;
+
+	for (cpu = 1; cpu < 8; cpu += 6) {
+		CHECK(start(true));
+		a = fake_process(&guest, 10, "a");
+		run_on(a, cpu);
+		CHECK(stop(a) == GI_REFUSE_NONE && marked(a));
+		CHECK(plan.nr_kicks == (cpu < FAKE_CPUS));
+		fake_park(&guest, a);
+		fake_online(&guest, 1);
+		CHECK(resume(a) == GI_REFUSE_NONE && result.woken == 1);
+		CHECK(plan.nr_kicks == 1 && plan.kicks[0].apic_id == 0);
+		CHECK(fake_take_queues(&guest) == 1 && settle());
+	}
+	return true;
+}
+
 /* Killed and reaped while its wake-up was under way: the guest frees it. */
 static bool last_reference(void)
 {
@@ -439,6 +460,7 @@ const struct suite_case cases_stop[] = {
 	{ "stop: leaves nothing behind", leaves_nothing },
 	{ "stop: many wake-ups", many_wakeups },
 	{ "stop: call in flight", call_in_flight },
+	{ "stop: CPU hotplug", cpu_hotplug },
 	{ "stop: last reference", last_reference },
 	{ "stop: refusals", refusals },
 	{ "stop: guest's own freezer", guest_freezer },

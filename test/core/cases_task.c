@@ -308,6 +308,14 @@ static bool activity(void)
 	CHECK(gi_linux_activity(&guest.kernel, &after) == 0);
 	CHECK(!gi_activity_same(&before, &after));
 
+	/* CPU hotplug: counters of other CPUs would be missing. */
+	fake_online(&guest, 1);
+	CHECK(gi_linux_activity(&guest.kernel, &after) == -ESTALE);
+	fake_online(&guest, 3);
+	CHECK(gi_linux_activity(&guest.kernel, &after) == -ESTALE);
+	CHECK(!after.valid);
+	fake_online(&guest, 2);
+
 	/* Current, but unknown: a walk must be made. */
 	fake_set(&guest, rq, MONARCH_F_RQ_CURR, guest.init + 0x100);
 	CHECK(gi_linux_activity(&guest.kernel, &after) == 0);

@@ -95,6 +95,7 @@ static const struct {
 	{ MONARCH_F_SYM_VMCOREINFO_SIZE, TEXT_LINKED + 0x118 },
 	{ MONARCH_F_SYM_WAKE_UP_PROCESS, TEXT_LINKED + 0x200 },
 	{ MONARCH_F_SYM_PUT_TASK_STRUCT, TEXT_LINKED + 0x210 },
+	{ MONARCH_F_SYM_CPU_ONLINE_MASK, TEXT_LINKED + 0x120 },
 	{ MONARCH_F_SYM_RUNQUEUES, 0x100 },
 	{ MONARCH_F_SYM_CALL_SINGLE_QUEUE, 0x40 },
 };
@@ -244,6 +245,13 @@ u64 fake_thread(struct fake_guest *guest, u64 leader, u32 pid)
 	return task;
 }
 
+void fake_online(struct fake_guest *guest, u32 nr)
+{
+	fake_poke(guest, gi_kernel_symbol(&guest->kernel,
+					  MONARCH_F_SYM_CPU_ONLINE_MASK),
+		  BIT_ULL(nr) - 1);
+}
+
 bool fake_guest_init(struct fake_guest *guest, u8 *ram)
 {
 	static struct gi_boot boot;
@@ -271,6 +279,7 @@ bool fake_guest_init(struct fake_guest *guest, u8 *ram)
 	guest->init = gi_kernel_symbol(&guest->kernel,
 				       MONARCH_F_SYM_INIT_TASK);
 	list_init(guest, guest->init + 512);
+	fake_online(guest, FAKE_CPUS);
 	for (cpu = 0; cpu < FAKE_CPUS; cpu++) {
 		u64 rq = gi_kernel_per_cpu(&guest->kernel,
 					   MONARCH_F_SYM_RUNQUEUES, cpu);

@@ -40,6 +40,9 @@ u64 fake_get(struct fake_guest *guest, u64 gva, u32 id);
 void fake_poke(struct fake_guest *guest, u64 gva, u64 value);	/* 8 bytes */
 u64 fake_peek(struct fake_guest *guest, u64 gva);
 
+/* CPU hotplug: CPUs 0 to @nr - 1 are online. */
+void fake_online(struct fake_guest *guest, u32 nr);
+
 /* What a backend does: compare all, then write. Return: 0 or -ESTALE. */
 int fake_apply(struct fake_guest *guest, const struct gi_plan *plan);
 
