@@ -210,8 +210,8 @@ static int sample_read(struct vm *vm, u64 now_ns)
 	struct gi_activity activity = {};
 	int error = gi_linux_activity(&vm->kernel, &activity);
 
-	/* a layout without the counters: walk every time */
-	if (error == -ENOENT)
+	/* no counters in the layout, or CPU hotplug: walk every time */
+	if (error == -ENOENT || error == -ESTALE)
 		activity.valid = false;
 	else if (error)
 		return error;
