@@ -18,6 +18,7 @@
 #define ACT_MAX_NS		(10 * NS_PER_S)
 #define ACT_SILENT_NS		NS_PER_S
 #define ACT_SETTLE_NS		(5 * NS_PER_S)
+#define ACT_LOST_TRIES		3
 
 void proc_wish(struct proc *proc, u64 now_ns)
 {
@@ -171,31 +172,39 @@ static void act_settle(struct vm *vm)
 		vm->host->stats.settles++;
 }
 
-static const char *act_hold_text(int error)
+const char *vm_hold_text(const struct vm *vm)
 {
-	switch (error) {
+	switch (vm->hold_error) {
+	case 0:
+		return "is out of reach: the VM does not answer";
 	case -EBUSY:
-		return "the VM is paused, saved or migrating";
+		return "is out of reach: the VM is paused, saved or migrating";
 	case -ENOTCONN:
-		return "the VM's monitor connection is gone";
+		return "is out of reach: the VM's monitor connection is gone";
 	case -ETIMEDOUT:
-		return "the VM did not stop in time";
+		return "is out of reach: the VM did not stop in time";
 	}
-	return strerror(-error);
+	return "is out of reach: the VM cannot be held";
 }
 
 static void act_no_hold(struct vm *vm, u64 now_ns, int error)
 {
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	bool news = vm->hold_error != error;
 
 	vm->host->stats.hold_failures++;
 	vm->hold_retry_ns = now_ns +
 			    (error == -EBUSY ? ACT_SLOW_NS : NS_PER_S);
-	if (vm->hold_error != error)
-		log_warning("VM %s: cannot be held, so nothing is stopped or resumed in it now: %s",
-			    monarch_escape(name, sizeof(name), vm->identity.name),
-			    act_hold_text(error));
 	vm->hold_error = error;
+	vm->hold_tries = news ? 1 : vm->hold_tries + 1;
+	if (news)
+		log_warning("VM %s: nothing is stopped or resumed in it now (%s): what runs in it %s",
+			    monarch_escape(name, sizeof(name), vm->identity.name),
+			    strerror(-error), vm_hold_text(vm));
+	/* libvirt's monitor finds its way back by itself */
+	if (error == -ENOTCONN && !vm->identity.libvirt &&
+	    vm->hold_tries >= ACT_LOST_TRIES)
+		vm_reopen(vm, now_ns);
 }
 
 static void act_release(struct vm *vm)

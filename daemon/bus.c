@@ -21,9 +21,15 @@
 #define BUS_MAX_REQUESTS	256
 #define BUS_GROUP		"monarch"
 
+/**
+ * struct bus_client - a peer
+ * @heard: it has sent something. Signals wait for that: the answer to its greeting
+ * has to be the first that a program made for buses gets.
+ */
 struct bus_client {
 	struct bus *bus;
 	sd_bus *connection;
+	bool heard;
 	LIST_ENTRY(bus_client) entry;
 };
 
@@ -67,12 +73,35 @@ static int on_disconnected(sd_bus_message *message, void *data,
 	return 0;
 }
 
+static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct bus_client *client = data;
+
+	client->heard = true;
+	return 0;
+}
+
 static int bus_add_object(struct bus *bus, sd_bus *connection)
 {
 	return sd_bus_add_object_vtable(connection, NULL, MONARCH_BUS_PATH,
 					MONARCH_BUS_MANAGER, bus_manager_vtable,
 					bus->manager);
 }
+
+/*
+ * Programs made for buses (busctl) begin with a greeting to the bus. There is no
+ * bus here, but nothing else keeps them from calling us.
+ */
+static int on_hello(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return sd_bus_reply_method_return(message, "s", ":1.0");
+}
+
+static const sd_bus_vtable hello_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD("Hello", "", "s", on_hello, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END
+};
 
 static int client_start(struct bus_client *client, int fd)
 {
@@ -92,6 +121,13 @@ static int client_start(struct bus_client *client, int fd)
 		error = sd_bus_set_trusted(connection, true);
 	if (error >= 0)
 		error = bus_add_object(client->bus, connection);
+	if (error >= 0)
+		error = sd_bus_add_object_vtable(connection, NULL,
+						 "/org/freedesktop/DBus",
+						 "org.freedesktop.DBus",
+						 hello_vtable, NULL);
+	if (error >= 0)
+		error = sd_bus_add_filter(connection, NULL, on_message, client);
 	if (error >= 0)
 		error = sd_bus_start(connection);
 	if (error >= 0)
@@ -341,7 +377,8 @@ static void bus_emit(struct bus *bus, const char *signal, const char *types,
 	if (bus->system)
 		connections[nr++] = bus->system;
 	LIST_FOREACH(client, &bus->clients, entry)
-		connections[nr++] = client->connection;
+		if (client->heard)
+			connections[nr++] = client->connection;
 	for (u32 i = 0; i < nr; i++) {
 		sd_bus_message *message = NULL;
 		int error = sd_bus_message_new_signal(connections[i], &message,

@@ -142,6 +142,22 @@ static int error_no_process(const struct bus_request *request,
 
 /* Acting on them. */
 
+static int error_not_stoppable(const struct vm *vm, const struct proc *proc,
+			       sd_bus_error *error)
+{
+	enum gi_refusal refusal = proc->now.pid <= 1 ? GI_REFUSE_INIT :
+						       GI_REFUSE_KTHREAD;
+	char vm_name[MONARCH_ESCAPED_SIZE(128)];
+	char name[MONARCH_ESCAPED_SIZE(GI_COMM_LEN)];
+
+	monarch_escape(vm_name, sizeof(vm_name), vm->identity.name);
+	monarch_escape_bytes(name, sizeof(name), proc->now.comm,
+			     strnlen(proc->now.comm, GI_COMM_LEN));
+	return sd_bus_error_setf(error, MONARCH_ERROR_REFUSED,
+				 "process %u (%s) of VM %s %s", proc->now.pid,
+				 name, vm_name, gi_refusal_text(refusal));
+}
+
 static int check_stoppable(const struct bus_request *request,
 			   const struct vm *vm, sd_bus_error *error)
 {
@@ -151,11 +167,7 @@ static int check_stoppable(const struct bus_request *request,
 					       request->targets[i].start_time);
 
 		if (proc && !proc_stoppable(proc))
-			return sd_bus_error_setf(error, MONARCH_ERROR_REFUSED,
-				"process %u %s", proc->now.pid,
-				gi_refusal_text(proc->now.pid <= 1 ?
-						GI_REFUSE_INIT :
-						GI_REFUSE_KTHREAD));
+			return error_not_stoppable(vm, proc, error);
 	}
 	return 0;
 }

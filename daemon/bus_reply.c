@@ -354,9 +354,19 @@ bool bus_request_done(struct manager *manager, const struct bus_request *request
 	return true;
 }
 
+/*
+ * A stop that could not even be begun is taken back: who asked is told, and may
+ * ask again.
+ */
+static bool target_untouched(const struct proc *proc, bool stop)
+{
+	return stop && !proc->stop.sent && !proc->stop.policy &&
+	       proc->now.stopped == GI_RUNS;
+}
+
 /* What has become of it, in a word and in a sentence. */
-static const char *target_outcome(const struct proc *proc, bool stop,
-				  const char **ret_why)
+static const char *target_outcome(const struct vm *vm, const struct proc *proc,
+				  bool stop, const char **ret_why)
 {
 	*ret_why = "";
 	if (!proc) {
@@ -367,6 +377,11 @@ static const char *target_outcome(const struct proc *proc, bool stop,
 		*ret_why = gi_refusal_text(proc->stop.refusal);
 	if (proc_refused(proc))
 		return "refused";
+	if (target_untouched(proc, stop) ||
+	    (!proc_wanted(proc) && vm->hold_error))
+		*ret_why = vm_hold_text(vm);
+	if (target_untouched(proc, stop))
+		return "refused";
 	if (stop)
 		return gi_stop_state_name(proc->now.stopped);
 	if (!proc->stop.involved)
@@ -376,10 +391,11 @@ static const char *target_outcome(const struct proc *proc, bool stop,
 	return proc_wanted(proc) ? "held" : "waking";
 }
 
-static int put_target(sd_bus_message *reply, struct proc *proc, bool stop)
+static int put_target(sd_bus_message *reply, const struct vm *vm,
+		      struct proc *proc, bool stop)
 {
 	char name[MONARCH_ESCAPED_SIZE(GI_COMM_LEN)] = "";
-	const char *why, *outcome = target_outcome(proc, stop, &why);
+	const char *why, *outcome = target_outcome(vm, proc, stop, &why);
 	int result = sd_bus_message_open_container(reply, 'a', "{sv}");
 
 	if (proc)
@@ -394,6 +410,8 @@ static int put_target(sd_bus_message *reply, struct proc *proc, bool stop)
 	/* what cannot be stopped is not to be tried for ever */
 	if (proc && stop && proc_refused(proc))
 		proc->stop.manual = false;
+	else if (proc && target_untouched(proc, stop))
+		table_stop_del(proc);
 	return result < 0 ? result : sd_bus_message_close_container(reply);
 }
 
@@ -407,7 +425,7 @@ void bus_reply_request(struct manager *manager,
 	if (result >= 0)
 		result = sd_bus_message_open_container(reply, 'a', "a{sv}");
 	for (u32 i = 0; result >= 0 && i < request->nr; i++)
-		result = put_target(reply,
+		result = put_target(reply, vm,
 				    vm ? table_find(vm->table,
 						    request->targets[i].task,
 						    request->targets[i].start_time) :

@@ -3,11 +3,16 @@
 #include "log.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static enum log_level log_limit = LOG_LEVEL_INFO;
+static bool log_errors;
+
+bool log_said_error(void)
+{
+	return log_errors;
+}
 
 void log_quiet(void)
 {
@@ -19,6 +24,8 @@ void log_line(enum log_level level, const char *format, ...)
 	char line[1024];
 	va_list args;
 
+	if (level == LOG_LEVEL_ERROR)
+		log_errors = true;
 	if (level > log_limit)
 		return;
 	va_start(args, format);

@@ -179,7 +179,8 @@ int main(int argc, char **argv)
 	error = manager_create(&options, &manager);
 	if (!error)
 		error = manager_run(manager);
-	if (error < 0)
+	/* who knew more about it has said so */
+	if (error < 0 && (manager || !log_said_error()))
 		log_error("%s: %s", manager ? "the event loop failed" :
 			  "cannot start", strerror(-error));
 	left = manager ? manager->left : 0;

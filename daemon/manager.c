@@ -345,9 +345,9 @@ static void manager_report_left(struct manager *manager, const struct vm *vm)
 	monarch_escape(name, sizeof(name), vm->identity.name);
 	TAILQ_FOREACH(proc, &vm->table->stops, stopping) {
 		manager->left++;
-		log_error("VM %s: process %u (%s) could not be resumed: %s; `monarchctl recover` after the next start does it",
+		log_error("VM %s: process %u (%s) could not be resumed: it %s; `monarchctl recover` after the next start does it",
 			  name, proc->now.pid, proc_name(proc),
-			  vm->hold_error ? "the VM cannot be held" :
+			  vm->hold_error ? vm_hold_text(vm) :
 			  vm_no_edit(vm)[0] ? vm_no_edit(vm) :
 					      gi_refusal_text(proc->stop.refusal));
 	}

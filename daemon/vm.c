@@ -13,6 +13,7 @@
 #define VM_BOOT_RETRY_MAX_NS	(10 * NS_PER_S)
 #define VM_SILENCE_NS		(2 * NS_PER_S)
 #define VM_FAILING_NS		(1 * NS_PER_S)
+#define VM_SETTLE_NS		(5 * NS_PER_S)
 
 const char *vm_state_name(enum vm_state state)
 {
@@ -182,6 +183,19 @@ static void vm_not_found(struct vm *vm, const struct attach_job *job,
 	vm_later(vm, now_ns);
 }
 
+void vm_reopen(struct vm *vm, u64 now_ns)
+{
+	if (vm->job)
+		return;
+	vm_forget_kernel(vm);
+	vm->backend = backend_destroy(vm->backend);
+	vm->hold_error = 0;
+	vm->hold_tries = 0;
+	vm->tries = 0;
+	vm->retry_ns = now_ns;
+	vm_set_state(vm, VM_ATTACHING, "its monitor connection broke");
+}
+
 static bool vm_same_kernel(const struct vm *vm, const struct attach_job *job)
 {
 	const struct gi_boot *a = &vm->found.boot, *b = &job->found.boot;
@@ -220,6 +234,8 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 	}
 	vm->tries = 0;
 	vm->scan = true;
+	/* wake-ups of a Monarch that died may be outstanding */
+	vm->settle_ns = now_ns + VM_SETTLE_NS;
 	vm->pace = (struct vm_pace){
 		.good_ns = now_ns,
 		.active_ns = now_ns,

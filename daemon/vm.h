@@ -110,7 +110,8 @@ struct vm {
 	bool force_walk;
 	u64 settle_ns;
 	u64 hold_retry_ns;
-	int hold_error;
+	int hold_error;		/* of the last hold */
+	u32 hold_tries;		/* that ended so, in a row */
 	u64 holds;
 	u64 hold_max_ns;
 	TAILQ_ENTRY(vm) entry;
@@ -131,6 +132,9 @@ void vm_tend(struct vm *vm, u64 now_ns);
 /* Have a job look whether the kernel is still the one that was found. */
 void vm_look_again(struct vm *vm, u64 now_ns);
 
+/* The way to @vm broke though it lives: find another. */
+void vm_reopen(struct vm *vm, u64 now_ns);
+
 /* @vm's job is done; takes @job. */
 void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns);
 
@@ -143,6 +147,9 @@ void vm_sample_deinit(struct vm *vm);
 
 /* act.c: make the guest what stop.manual and stop.policy want. */
 void vm_act(struct vm *vm, u64 now_ns);
+
+/* act.c: why a process of @vm cannot be acted on: the end of a sentence. */
+const char *vm_hold_text(const struct vm *vm);
 
 /* act.c: note that the wish for @proc changed. */
 void proc_wish(struct proc *proc, u64 now_ns);

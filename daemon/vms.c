@@ -463,7 +463,7 @@ int vms_monitor(struct vms *vms, const struct vm_identity *identity,
 	}
 	if (cmdline.libvirt) {
 		snprintf(why, BACKEND_WHY_LEN,
-			 "VM '%s' belongs to a libvirt that we are not connected to: give its URI",
+			 "VM '%s' belongs to a libvirt that we are not connected to: start monarchd with --libvirt-uri and its URI",
 			 identity->name);
 		return -ENOENT;
 	}

@@ -153,6 +153,35 @@ static void test_no_hold(void **state)
 	daemon_destroy(daemon);
 }
 
+/* Its monitor is gone though it lives: after some tries, all is opened anew. */
+static void lose_connection(bool libvirt, enum vm_state expected)
+{
+	struct daemon *daemon = daemon_create();
+	struct vm *vm = daemon->vm;
+
+	daemon_ticks(daemon, 2);
+	vm->identity.libvirt = libvirt;
+	daemon->hold_error = -ENOTCONN;
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_tick(daemon);
+	assert_int_equal(vm->state, VM_RUNS);
+	for (u64 i = 1; i < 3; i++) {
+		u64 now_ns = daemon->manager.now_ns + i * NS_PER_S;
+
+		vm->pace.active_ns = now_ns;
+		vm_act(vm, now_ns);
+	}
+	assert_int_equal(vm->state, expected);
+	assert_int_equal(!vm->backend, expected == VM_ATTACHING);
+	daemon_destroy(daemon);
+}
+
+static void test_lost_connection(void **state)
+{
+	lose_connection(false, VM_ATTACHING);
+	lose_connection(true, VM_RUNS);
+}
+
 /* Stopped by a daemon that died: found in memory alone, and resumed. */
 static void test_orphans(void **state)
 {
@@ -254,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_no_hold),
+		cmocka_unit_test(test_lost_connection),
 		cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_half_orphan),
 		cmocka_unit_test(test_exit),
