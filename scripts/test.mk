@@ -5,13 +5,14 @@
 #   check-quick      seconds: unit and core tests under sanitizers, layers
 #   check-fuzz       every fuzzer for FUZZ_SECONDS
 #   check-guests     real Debian guests
+#   check-daemon     monarchd and monarchctl on VMs of libvirt and others
 
 FUZZ_SECONDS ?= 60
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 
 .PHONY: help deps check check-quick check-static check-build check-unit \
-	check-fuzz check-guests check-kbuild check-types check-dwarf-full soak \
+	check-fuzz check-guests check-backend check-daemon check-kbuild check-types check-dwarf-full soak \
 	bench demo clean unit-run fuzzers fuzz-programs
 
 help:
@@ -24,6 +25,8 @@ help:
 ## make check-unit     unit and core tests under sanitizers
 ## make check-fuzz     every fuzzer, FUZZ_SECONDS (60) each
 ## make check-guests   real Debian guests: GUESTS="6.1 sid" to choose
+## make check-daemon   monarchd and monarchctl, end to end: CASES="..." to choose
+## make check-backend  the qemu backend on real VMs, with libvirt and without
 ## make check-kbuild   the core compiles as a kernel module (6.1, 6.12)
 ## make check-types    BTF and DWARF give the same offsets
 ## make check-dwarf-full  the same with a whole -dbg package (downloads 860 MB)
@@ -85,6 +88,12 @@ check-dwarf-full: $(BUILD)/monarch-guestinfo
 
 check-guests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
 	@scripts/check-guests $(GUESTS)
+
+check-daemon: all
+	@BUILD="$(BUILD)" scripts/check-daemon $(CASES)
+
+check-backend: $(BUILD)/test/guest/backend_guest
+	@scripts/run-units $<
 
 soak: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
 	@CYCLES=10000 scripts/check-guests $(GUESTS)

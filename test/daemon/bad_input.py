@@ -20,8 +20,8 @@ def case_process_that_is_not_there_or_not_to_be_stopped(lab):
     name = lab.one.name
     lab.refused(4, "suspend", name, "4000000", names=["4000000", name, "monarchctl ps"])
     lab.refused(4, "suspend", name, "nosuch", names=["nosuch", name, "monarchctl ps"])
-    lab.refused(1, "suspend", name, "1", names=["process 1", "init"])
-    lab.refused(1, "suspend", name, "kthreadd", names=["process 2", "kernel thread"])
+    lab.refused(1, "suspend", name, "1", names=["process 1 (init)", name, "never stopped"])
+    lab.refused(1, "suspend", name, "kthreadd", names=["process 2 (kthreadd)", name, "kernel thread"])
     lab.refused(4, "resume", name, "nosuch", names=["nosuch", name])
     expect(lab.vm(name)["stopped"] == 0, "something was stopped")
 
@@ -53,8 +53,9 @@ def case_second_daemon_and_socket_in_use(lab):
                    ready=False, run_dir=RUN + "/other")
     code = other.process.wait(20)
     expect(code == 1, "exit code %d", code)
-    expect("another daemon listens" in other.text() and RUN + "/bus" in other.text(),
-           "%s", other.text())
+    lines = [line for line in other.text().split("\n") if "in force" not in line]
+    expect_one_line("a monarchd on the same socket", "\n".join(lines),
+                    ["another daemon listens", RUN + "/bus", "--bus-socket"])
     expect(lab.state(lab.one.name) == "running", "the first daemon was hurt")
 
 
@@ -80,12 +81,13 @@ _start:	cli
 	movw %ax, %es
 	movw %ax, %ss
 	movw $0x7c00, %sp
-	/* identity-mapped: PML4 0x1000, PDPT 0x2000 with 1 GiB pages */
+	/* PML4 0x1000, PDPT 0x2000: the first GiB at 0 and in the kernel half */
 	movw $0x1000, %di
 	movw $0x1000, %cx
 	cld
 	rep stosl
 	movl $0x2003, 0x1000
+	movl $0x2003, 0x1ff8
 	movl $0x83, 0x2000
 	movl %cr4, %eax
 	orl $0x20, %eax
@@ -102,7 +104,9 @@ _start:	cli
 	movl %eax, %cr0
 	ljmp $8, $long
 	.code64
-long:	jmp long
+long:	movabsq $1f + 0xffffff8000000000, %rax
+	jmp *%rax
+1:	jmp 1b
 	.align 8
 gdt:	.quad 0, 0x00209a0000000000
 gdtr:	.word 15
@@ -132,6 +136,16 @@ def case_guests_that_are_not_Linux(lab):
     for machine in machines:
         machine.terminate()
     wait_until("they are forgotten", lambda: not any(lab.vm(name) for name in names))
+
+
+def case_hostile_VM_name_is_escaped(lab):
+    machine = lab.qemu(PREFIX + "\033[31m\nx", "-M", "pc", "-m", "64", "-S")
+    shown = PREFIX + "\\x1b[31m\\x0ax"
+    wait_until("it is seen", lambda: lab.vm(shown))
+    expect(lab.done("vms").replace("\n", "").isprintable(), "vms: unprintable output")
+    lab.refused(1, "ps", shown, names=[shown])
+    machine.terminate()
+    wait_until("it is forgotten", lambda: not lab.vm(shown))
 
 
 def case_fake_encrypted_VM(lab):
@@ -177,7 +191,7 @@ def case_VM_without_a_monitor_can_be_seen_only(lab):
     wait_until("it is seen into", lambda: any(process["name"] == "spin" for process in
                                               lab.processes_of(name).values()))
     lab.refused(1, "suspend", name, "spin", names=[name, "-qmp unix:"])
-    lab.refused(1, "suspend", name, "nosuch", names=[name, "nosuch"])
+    lab.refused(4, "suspend", name, "nosuch", names=[name, "nosuch"])
     row = [line for line in lab.done("vms").split("\n") if name in line]
     expect("-qmp unix:" in row[0], "vms does not show it: %s", row)
     machine.terminate()

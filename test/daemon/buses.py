@@ -94,6 +94,16 @@ def case_the_system_bus_with_our_policy_for_it(lab):
     write(LOGS + "/bus-introspection", vms)
 
 
+def case_systemd_is_told_how_it_goes(lab):
+    """READY=1 is what every start in this file waits for."""
+    if lab.daemon:
+        lab.daemon.end()
+    lab.start_daemon(env={"WATCHDOG_USEC": "2000000"})
+    for notice in ("WATCHDOG=1", "STATUS=2 VMs (2 seen into)"):
+        wait_until("systemd is told " + notice,
+                   lambda: any(text.startswith(notice) for text in lab.daemon.notices))
+
+
 def case_the_unit_file_is_sound(lab):
     unit = RUN + "/monarchd.service"
     with open(TREE + "/daemon/monarchd.service") as file:

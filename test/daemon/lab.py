@@ -23,7 +23,7 @@ BUILD = os.path.join(TREE, os.environ.get("BUILD", "build"))
 RUN = os.environ.get("MONARCH_RUN_DIR", "/run/monarch-test") + "/daemon"
 LOGS = os.path.join(BUILD, "daemon-check")
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "monarch")
-PREFIX = "chkd-"
+PREFIX = "chkd%d-" % os.getpid()
 # A loaded host is slow, not wrong: waits end early when all is well.
 PATIENCE_S = 30
 
@@ -103,22 +103,21 @@ class Guest:
     def exists(self, pid):
         return self.sh("test -d /proc/%d && echo yes; true" % pid) == "yes"
 
-    def ran_ns(self, pid):
-        """CPU time by the guest's own account."""
-        return int(self.sh("cat /proc/%d/schedstat" % pid).split()[0])
+    def moving(self, *pids):
+        """Those of the processes any thread of which ran within half a second."""
+        look = "for p in %s; do echo $p $(cut -d' ' -f1 /proc/$p/task/*/schedstat); done" \
+               % " ".join(map(str, pids))
+        first, second = (part.strip().split("\n") for part in
+                         self.sh("%s; sleep 0.5; echo ==; %s" % (look, look)).split("=="))
+        return [pid for pid, before, after in zip(pids, first, second) if before != after]
 
-    def stands_still(self, pid):
-        before = self.ran_ns(pid)
-        time.sleep(0.5)
-        return self.ran_ns(pid) == before
+    def expect_stopped(self, *pids):
+        moving = self.moving(*pids)
+        expect(not moving, "%s: %s run, though said to be stopped", self.name, moving)
 
-    def expect_stopped(self, pid):
-        expect(self.stands_still(pid), "%s: process %d runs, though it is said to be stopped",
-               self.name, pid)
-
-    def expect_runs(self, pid):
-        wait_until("process %d of %s runs" % (pid, self.name),
-                   lambda: not self.stands_still(pid))
+    def expect_runs(self, *pids):
+        wait_until("processes %s of %s run" % (pids, self.name),
+                   lambda: len(self.moving(*pids)) == len(pids))
 
 
 class Daemon:
@@ -133,7 +132,7 @@ class Daemon:
         notify = "%s/notify%d" % (RUN, lab.nr_daemons)
         self.listener.bind(notify)
         environment = dict(os.environ, NOTIFY_SOCKET=notify, **(env or {}))
-        command = [os.path.join(BUILD, "monarchd"), "--only", PREFIX + ".*",
+        command = [os.path.join(BUILD, "monarchd"), "--only", "(?s)" + PREFIX + ".*",
                    "--config-dir", RUN + "/policies", "--runtime-dir", run_dir,
                    "--cache-dir", RUN + "/cache", *options]
         with open(self.log, "w") as log:
@@ -188,10 +187,19 @@ class Lab:
         os.makedirs(os.path.dirname(RUN), mode=0o755, exist_ok=True)
         self.lock = open(RUN + ".lock", "w")
         fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.clear_leftovers()
         for path in (RUN, RUN + "/policies", RUN + "/cache"):
             os.makedirs(path, mode=0o755, exist_ok=True)
         shutil.rmtree(LOGS, ignore_errors=True)
         os.makedirs(LOGS)
+
+    def clear_leftovers(self):
+        """Of a run that was killed: we have the lock, so nobody uses them."""
+        self.script("libvirt", "stop", check=False)
+        for line in self.script("vm", "list").split("\n"):
+            if line:
+                self.script("vm", "stop", line.split()[0])
+        shutil.rmtree(RUN, ignore_errors=True)
 
     def close(self):
         for process in self.processes:
@@ -219,6 +227,22 @@ class Lab:
     def script(self, name, *arguments, check=True):
         call = must if check else run
         return call(os.path.join(SCRIPTS, name), *arguments, timeout=400, env=self.environment)
+
+    def tidy(self):
+        """After a case that failed: only the two VMs stay."""
+        for process in self.processes:
+            if process.poll() is None and not (self.daemon and process is self.daemon.process):
+                process.kill()
+                process.wait()
+        for name in self.plain_vms:
+            self.script("vm", "stop", name, check=False)
+        for file in os.listdir(RUN + "/policies"):
+            os.unlink(os.path.join(RUN, "policies", file))
+        for guest in (self.one, self.two):
+            self.virsh("resume", guest.name, check=False)
+            run(os.path.join(SCRIPTS, "vm-shell"), guest.shell,
+                "for p in /proc/[0-9]*; do [ $(readlink $p/exe) = /bin/load ] &&"
+                " kill -9 ${p#/proc/}; done 2> /dev/null", timeout=70)
 
     # The VMs of libvirt.
 
@@ -290,7 +314,7 @@ class Lab:
         return os.path.join(BUILD, name)
 
     def ctl(self, *arguments, env=None, timeout=30):
-        environment = dict(os.environ, MONARCH_BUS=RUN + "/bus", **(env or {}))
+        environment = {**os.environ, "MONARCH_BUS": RUN + "/bus", **(env or {})}
         return run(self.program("monarchctl"), *arguments, env=environment,
                    timeout=timeout)
 
@@ -304,13 +328,13 @@ class Lab:
     def json(self, *arguments):
         return json.loads(self.done("--json", *arguments))
 
-    def refused(self, code, *arguments, names=(), **more):
-        """A monarchctl that must fail with one line that names each of names."""
+    def refused(self, code, *arguments, names=(), lines=1, **more):
+        """A monarchctl that must fail, in one line, with each of names in it."""
         answer = self.ctl(*arguments, **more)
         call = "monarchctl " + " ".join(map(str, arguments))
         expect(answer.returncode == code, "%s: exit code %d, expected %d: %s%s", call,
                answer.returncode, code, answer.stdout, answer.stderr)
-        expect_one_line(call, answer.stderr, names)
+        expect_lines(call, answer.stderr, names, lines)
         return answer.stderr.strip()
 
     def vm(self, name):
@@ -342,13 +366,17 @@ class Lab:
                    lambda: (self.process(guest.name, pid) or {}).get("stop") in states)
 
 
-def expect_one_line(call, text, names):
+def expect_lines(call, text, names, number=1):
     lines = text.rstrip("\n").split("\n")
-    expect(text.strip() and len(lines) == 1, "%s: expected one line, got %d: %s", call,
+    expect(text.strip() and len(lines) == number, "%s: expected %d lines, got %d: %s", call, number,
            len(lines), text.strip() or "nothing")
-    expect(text.rstrip("\n").isprintable(), "%s: unprintable output: %r", call, text)
+    expect(all(line.isprintable() for line in lines), "%s: unprintable output: %r", call, text)
     for name in names:
         expect(str(name) in text, "%s: \"%s\" is not in: %s", call, name, text.strip())
+
+
+def expect_one_line(call, text, names):
+    expect_lines(call, text, names)
 
 
 DOMAIN = """

@@ -4,7 +4,7 @@
 import os
 import signal
 
-from lab import PREFIX, RUN, expect, read, wait_until
+from lab import RUN, expect, read, wait_until
 from endings import start
 
 
@@ -18,17 +18,17 @@ def stopped_spinner(lab, guest, name):
 
 def case_VM_paused_by_virsh_is_left_alone(lab):
     start(lab)
-    pid = lab.one.load("spin", "paused")
+    pid = lab.one.load("spin", "prey")
     lab.wait_seen(lab.one, pid)
     lab.virsh("suspend", lab.one.name)
-    lab.refused(1, "suspend", lab.one.name, "paused", names=[pid, lab.one.name, "paused"])
+    lab.refused(1, "suspend", lab.one.name, "prey", names=[pid, lab.one.name, "prey"])
     expect(lab.process(lab.one.name, pid)["stop"] == "runs", "it was marked all the same")
     expect(lab.virsh("domstate", lab.one.name) == "paused", "libvirt: no longer paused")
     lab.virsh("resume", lab.one.name)
     lab.one.expect_runs(pid)
-    lab.done("suspend", lab.one.name, "paused")
+    lab.done("suspend", lab.one.name, "prey")
     lab.virsh("suspend", lab.one.name)
-    lab.refused(1, "resume", lab.one.name, "paused", names=[pid, lab.one.name, "paused"])
+    lab.refused(1, "resume", lab.one.name, "prey", names=[pid, lab.one.name, "prey"])
     expect(lab.virsh("domstate", lab.one.name) == "paused", "libvirt: no longer paused")
     lab.virsh("resume", lab.one.name)
     # the wish to resume stands
@@ -76,7 +76,6 @@ def case_VM_reset_while_a_process_is_stopped(lab):
     start(lab)
     stopped_spinner(lab, lab.two, "beforereset")
     lab.virsh("reset", lab.two.name)
-    lab.two.boots = 2
     wait_until("it boots again", lambda: read(lab.two.console).count("MONARCH-READY") == 2, 120)
     wait_until("its new kernel is seen",
                lambda: lab.state(lab.two.name) == "running" and

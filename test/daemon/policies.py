@@ -2,6 +2,7 @@
 """The idle policy over two VMs; policy files that are wrong."""
 
 import os
+import signal
 
 from lab import PREFIX, RUN, expect, wait_until, write
 
@@ -82,6 +83,21 @@ def case_policy_and_hand_together(lab):
     lab.one.kill(indexer)
 
 
+def case_SIGHUP_reloads_or_keeps(lab):
+    lab.need_daemon()
+    write(FILE, IDLE)
+    lab.daemon.process.send_signal(signal.SIGHUP)
+    wait_until("the policy is in force", lambda: lab.json("policy"))
+    expect(any(notice.startswith("RELOADING=1") for notice in lab.daemon.notices),
+           "systemd was not told RELOADING=1")
+    write(FILE, IDLE.replace("Type=idle", "Type=idel"))
+    lab.daemon.process.send_signal(signal.SIGHUP)
+    wait_until("the error is logged", lambda: "idle.conf:4" in lab.daemon.text())
+    wait_until("and what follows", lambda: "those in force stay" in lab.daemon.text())
+    expect(policy(lab)["type"] == "idle", "the policy in force changed")
+    drop_policy(lab)
+
+
 def case_wrong_policy_files_change_nothing(lab):
     put_policy(lab, IDLE)
     before = lab.json("policy")
@@ -91,15 +107,15 @@ def case_wrong_policy_files_change_nothing(lab):
         "unknown key": (IDLE.replace("Period=100ms", "Perido=100ms"), ["idle.conf:8", "Perido"]),
         "unknown section": (IDLE + "[Polcy]\nType=idle\n", ["idle.conf", "Polcy"]),
         "line too long": (IDLE.replace("Process=server", "Process=" + "x" * 220),
-                          ["idle.conf:18", "190"]),
+                          ["idle.conf:17", "190"]),
         "bad value": (IDLE.replace("Threshold=3%", "Threshold=3"), ["idle.conf:7", "Threshold"]),
         "bad expression": (IDLE.replace("Process=server", "Process=(server"),
-                           ["idle.conf:18", "Process"]),
+                           ["idle.conf:17", "Process"]),
     }
     for what, (text, names) in wrong.items():
         write(FILE, text)
         try:
-            lab.refused(1, "reload", names=names)
+            lab.refused(1, "reload", names=names, lines=2 if what == "cut off" else 1)
         finally:
             expect([entry["file"] for entry in lab.json("policy")] ==
                    [entry["file"] for entry in before], "%s: the policies in force changed", what)
