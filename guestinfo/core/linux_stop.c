@@ -343,32 +343,42 @@ static bool exiting(const struct thread *thread)
 /* ---- steps ---- */
 
 /*
- * A step on a structure member. Whole members only: a bitfield is edited
- * through the byte that holds it, under a mask.
+ * Where a member can be edited: whole members of a natural size; a bitfield
+ * through the byte that holds it. Return: 0; -ENOENT the layout has it otherwise.
  */
+static int member_place(const struct job *job, u64 gva, u32 id, u64 *ret_gpa,
+			u32 *ret_bytes)
+{
+	const struct gi_fact *fact = &job->layout->facts[id];
+	u32 bytes = fact->width >= 8 ? fact->width / 8 : 1;
+
+	if (fact->kind != MONARCH_FACT_FIELD || !fact->width ||
+	    fact->width > 64 || fact->bit + fact->width > bytes * 8 ||
+	    (bytes & (bytes - 1)))
+		return -ENOENT;
+	*ret_bytes = bytes;
+	return gi_kernel_gpa(job->kernel, gva + fact->offset, ret_gpa);
+}
+
 static int member_step(struct job *job, u64 gva, u32 id, bool write,
 		       u64 expected, u64 value, enum gi_purpose purpose)
 {
 	const struct gi_fact *fact = &job->layout->facts[id];
-	u32 bytes = fact->width >= 8 ? fact->width / 8 : 1;
-	u64 mask = fact->width >= 64 ? U64_MAX : BIT_ULL(fact->width) - 1;
-	u64 gpa;
-	int err;
+	u64 mask, gpa;
+	u32 bytes;
+	int err = member_place(job, gva, id, &gpa, &bytes);
 
-	if (fact->kind != MONARCH_FACT_FIELD ||
-	    (fact->width < 8 && fact->bit + fact->width > 8))
-		return -ENOENT;
-	err = gi_kernel_gpa(job->kernel, gva + fact->offset, &gpa);
 	if (err)
 		return err;
-	mask <<= fact->bit;
-	expected <<= fact->bit;
-	value <<= fact->bit;
+	mask = (fact->width >= 64 ? U64_MAX : BIT_ULL(fact->width) - 1)
+	       << fact->bit;
+	expected = (expected << fact->bit) & mask;
+	value = (value << fact->bit) & mask;
 	if (!write)
-		return gi_plan_check(job->plan, gpa, bytes, mask,
-				     expected & mask, purpose);
-	return gi_plan_write(job->plan, gpa, bytes, mask, expected & mask,
-			     value & mask, purpose);
+		return gi_plan_check(job->plan, gpa, bytes, mask, expected,
+				     purpose);
+	return gi_plan_write(job->plan, gpa, bytes, mask, expected, value,
+			     purpose);
 }
 
 static int member_check(struct job *job, u64 gva, u32 id, u64 expected,
@@ -387,13 +397,13 @@ static int member_write(struct job *job, u64 gva, u32 id, u64 expected,
 static int member_bits(struct job *job, u64 gva, u32 id, u64 old, u64 bits,
 		       bool set, enum gi_purpose purpose)
 {
-	const struct gi_fact *fact = &job->layout->facts[id];
 	u64 gpa;
-	int err = gi_kernel_gpa(job->kernel, gva + fact->offset, &gpa);
+	u32 bytes;
+	int err = member_place(job, gva, id, &gpa, &bytes);
 
 	if (err)
 		return err;
-	return gi_plan_write(job->plan, gpa, fact->width / 8, bits, old & bits,
+	return gi_plan_write(job->plan, gpa, bytes, bits, old & bits,
 			     set ? bits : 0, purpose);
 }
 

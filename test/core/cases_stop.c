@@ -407,6 +407,29 @@ static bool stale_plan(void)
 	return true;
 }
 
+/* A member that no natural access fits is not edited through a guess. */
+static bool odd_members(void)
+{
+	struct gi_fact *state;
+	u64 a;
+
+	CHECK(start(true));
+	a = fake_process(&guest, 10, "a");
+	CHECK(stop(a) == GI_REFUSE_NONE);
+	fake_park(&guest, a);
+	state = &guest.layout.facts[MONARCH_F_TASK_STATE];
+	state->bit = 3;
+	fake_poke(&guest, a + state->offset, 0x2001ull << 3);
+	CHECK(resume(a) == GI_REFUSE_UNREADABLE);
+	state->width = 24;
+	state->bit = 0;
+	fake_poke(&guest, a + state->offset, 0x2001);
+	CHECK(resume(a) == GI_REFUSE_UNREADABLE && marked(a));
+	state->width = 32;
+	CHECK(resume(a) == GI_REFUSE_NONE);
+	return true;
+}
+
 /* How far stopped a marked thread is, by what the scheduler says of it. */
 static bool states(void)
 {
@@ -468,6 +491,7 @@ const struct suite_case cases_stop[] = {
 	{ "stop: stop signal", stop_signal },
 	{ "stop: pending signal", pending_signal },
 	{ "stop: stale plan", stale_plan },
+	{ "stop: odd members", odd_members },
 	{ "stop: states", states },
 	{ "stop: names", names },
 	{ NULL, NULL },
