@@ -224,7 +224,7 @@ static inline void prefetch_task(struct walk *walk, u64 gva)
 }
 
 /* What the mark bits say of one thread; see linux_stop.h. */
-static u8 stop_state(const struct walk *walk, const u8 *task,
+static inline u8 stop_state(const struct walk *walk, const u8 *task,
 		     const struct gi_thread *thread, u64 signal)
 {
 	const struct task_offsets *at = &walk->at;
@@ -276,7 +276,7 @@ static void load_thread(const struct walk *walk, const u8 *task, u64 gva,
 }
 
 /* Return: false if the thread executed, or is not the one it was. */
-static bool thread_quiet(struct walk *walk, const u8 *task,
+static inline bool thread_quiet(struct walk *walk, const u8 *task,
 			 const struct gi_thread *old, u64 signal)
 {
 	struct gi_snapshot *snap = walk->snap;
@@ -310,7 +310,7 @@ static void load_parent(const struct walk *walk, const u8 *task,
 }
 
 /* A process is as stopped as its least stopped live thread. */
-static u8 weakest_stop(const struct gi_snapshot *snap,
+static inline u8 weakest_stop(const struct gi_snapshot *snap,
 		       const struct gi_process *proc)
 {
 	const struct gi_thread *thread = &snap->threads[proc->first_thread];
@@ -471,7 +471,7 @@ static inline void prefetch_ahead(struct walk *walk)
 }
 
 /* Take over all threads of @old. Return: false: one executed. */
-static bool reuse_threads(struct walk *walk, const u8 *task,
+static inline bool reuse_threads(struct walk *walk, const u8 *task,
 			  const struct gi_process *old)
 {
 	const struct gi_thread *thread =
@@ -483,7 +483,8 @@ static bool reuse_threads(struct walk *walk, const u8 *task,
 	    old->nr_threads > snap->max_threads - first)
 		return false;
 	for (i = 0; i < old->nr_threads; i++, thread++) {
-		if (thread->task != old->task)
+		/* @task is the leader's view, until another takes its place */
+		if (i || thread->task != old->task)
 			task = task_view(walk, thread->task);
 		if (thread_quiet(walk, task, thread, old->signal))
 			continue;
@@ -505,8 +506,7 @@ static bool reuse_process(struct walk *walk, const u8 *task,
 	struct gi_process *proc = &snap->processes[snap->nr_processes];
 	u32 first = snap->nr_threads;
 
-	if ((snap->nr_processes + snap->sequence) % GI_WALK_FRESH == 0 ||
-	    load32(task, walk->at.tgid) != old->pid)
+	if ((snap->nr_processes + snap->sequence) % GI_WALK_FRESH == 0)
 		return false;
 	*proc = *old;
 	proc->first_thread = first;
