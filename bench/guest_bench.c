@@ -16,6 +16,7 @@
 
 #define ROUNDS		400
 #define COLD_ROUNDS	40
+#define SERIES		5
 #define FLUSH_BYTES	(96u << 20)	/* more than any cache here */
 #define LATENCY_ROUNDS	300
 
@@ -88,7 +89,7 @@ static void flush_caches(void)
 }
 
 /* Median ns of a walk; @guided: with the snapshot before, as the daemon does. */
-static u64 time_walk(bool guided, bool cold)
+static u64 time_series(bool guided, bool cold)
 {
 	u32 rounds = cold ? COLD_ROUNDS : ROUNDS, i, now = 0;
 
@@ -110,6 +111,17 @@ static u64 time_walk(bool guided, bool cold)
 	}
 	guest.current = now;
 	return percentile(samples, rounds, 50);
+}
+
+/* The best of some series: what else the machine does only makes it slower. */
+static u64 time_walk(bool guided, bool cold)
+{
+	u64 best = U64_MAX;
+	u32 i;
+
+	for (i = 0; i < SERIES; i++)
+		best = min(best, time_series(guided, cold));
+	return best;
 }
 
 static void bench_walk(const char *label)
