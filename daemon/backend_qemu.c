@@ -21,10 +21,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backend.h"
+#include "clock.h"
 #include "gdbstub.h"
 #include "held_flag.h"
 #include "monitor.h"
@@ -60,14 +60,6 @@ struct qemu_backend {
 static struct qemu_backend *to_qemu(struct backend *backend)
 {
 	return container_of(backend, struct qemu_backend, backend);
-}
-
-static u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
 static bool is_gone(const struct qemu_backend *qemu)
@@ -285,7 +277,7 @@ static int qemu_release(struct backend *backend)
 
 	if (!qemu->held)
 		return is_gone(qemu) ? -ENOTCONN : 0;
-	qemu->last_hold_ns = now_ns() - qemu->held_since_ns;
+	qemu->last_hold_ns = clock_ns() - qemu->held_since_ns;
 	qemu->held = false;
 	qemu->nr_kicks = 0;
 	err = gdbstub_continue(&qemu->stub, qemu->kicks, nr_kicks,
@@ -320,7 +312,7 @@ static int qemu_hold(struct backend *backend)
 		return link_error(qemu, err);
 	}
 	qemu->held = true;
-	qemu->held_since_ns = now_ns();
+	qemu->held_since_ns = clock_ns();
 	if (is_migrating(qemu->stub.text)) {
 		err = qemu_release(backend);
 		return err ? err : -EBUSY;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The daemon's clock: CLOCK_MONOTONIC in ns. */
+/* The daemon's clock: CLOCK_MONOTONIC. */
 #ifndef DAEMON_CLOCK_H
 #define DAEMON_CLOCK_H
 
@@ -17,6 +17,11 @@ static inline u64 clock_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (u64)now.tv_sec * NS_PER_S + (u64)now.tv_nsec;
+}
+
+static inline u64 clock_ms(void)
+{
+	return clock_ns() / NS_PER_MS;
 }
 
 #endif /* DAEMON_CLOCK_H */

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "gdbstub.h"
 
 #define PROBE	"qqemu.PhyMemMode"
@@ -27,23 +28,15 @@ struct out {
 
 enum token { TOKEN_ACK, TOKEN_PACKET };
 
-static u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
 static struct deadline deadline_in(u32 ms)
 {
-	return (struct deadline){ now_ns() + ms * 1000000ull };
+	return (struct deadline){ clock_ns() + ms * 1000000ull };
 }
 
 static int deadline_wait(struct deadline deadline, int fd, short events)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
-	u64 now = now_ns();
+	u64 now = clock_ns();
 	u64 left_ns = now < deadline.end_ns ? deadline.end_ns - now : 0;
 	struct timespec ts = { left_ns / 1000000000, left_ns % 1000000000 };
 	int n = ppoll(&pfd, 1, &ts, NULL);

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "monitor.h"
 
 #define QMP_TIMEOUT_MS	5000
@@ -31,14 +31,6 @@ struct session {
 	char *buf;
 	size_t len, size;
 };
-
-static u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
-}
 
 /*
  * The path may be longer than a socket address allows, and lie in QEMU's own
@@ -69,7 +61,7 @@ static int session_connect(struct session *session, const char *path)
 static int session_wait(struct session *session, short events)
 {
 	struct pollfd pfd = { .fd = session->fd, .events = events };
-	u64 now = now_ms();
+	u64 now = clock_ms();
 	int n;
 
 	if (now >= session->deadline_ms)
@@ -248,7 +240,7 @@ static int qmp_fd(struct monitor *monitor, const char *fd_name, int fd,
 	struct monitor_qmp *qmp = container_of(monitor, struct monitor_qmp,
 					       monitor);
 	struct session session = {
-		.deadline_ms = now_ms() + QMP_TIMEOUT_MS,
+		.deadline_ms = clock_ms() + QMP_TIMEOUT_MS,
 	};
 	char getfd[128];
 	int err;

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "libvirt_link.h"
 #include "monitor.h"
 #include "qemu_cmdline.h"
@@ -68,14 +69,6 @@ struct vms {
 	struct process processes[NR_VMS];
 	u32 nr_processes;
 };
-
-static u64 now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
-}
 
 /* ---- Events ---- */
 
@@ -145,7 +138,7 @@ static void report_process(struct vms *vms, struct process *process)
 		memcpy(process->identity.name, domain->name,
 		       sizeof(domain->name));
 	} else if (process->of_libvirt && vms->link &&
-		   now_ms() - process->seen_ms < LIBVIRT_PATIENCE_MS) {
+		   clock_ms() - process->seen_ms < LIBVIRT_PATIENCE_MS) {
 		return;
 	}
 	process->reported = true;
@@ -226,7 +219,7 @@ static bool look_at(pid_t pid, struct process *ret)
 		snprintf(ret->identity.name, sizeof(ret->identity.name),
 			 "qemu-%d", pid);
 	ret->of_libvirt = cmdline.libvirt;
-	ret->seen_ms = now_ms();
+	ret->seen_ms = clock_ms();
 	return true;
 }
 
@@ -343,9 +336,9 @@ static void *run(void *opaque)
 		bool asked = wait_for_news(vms, pfds);
 		int before = last;
 
-		if (!asked && now_ms() < next_ms)
+		if (!asked && clock_ms() < next_ms)
 			continue;
-		next_ms = now_ms() + SCAN_MS;
+		next_ms = clock_ms() + SCAN_MS;
 		last = last_pid();
 		quiet = last == before ? quiet + 1 : 0;
 		if (asked || quiet <= 1 || quiet % SCAN_ANYWAY == 0)
