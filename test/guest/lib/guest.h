@@ -44,6 +44,9 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 void guest_open(struct guest *guest, const char *dir, bool silent);
 void guest_close(struct guest *guest);
 
+/* Find the kernel by registers; dies if it is not found. */
+void guest_locate(struct guest *guest, struct gi_found *ret);
+
 /* The newest snapshot; dies where the lists cannot be read. */
 const struct gi_snapshot *guest_walk(struct guest *guest);
 
