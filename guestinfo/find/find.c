@@ -233,8 +233,12 @@ static int blob_find(struct finder *finder, struct blob *ret)
 {
 	int r = blob_store_user(finder, ret);
 
-	if (!r)
-		return blob_complete(finder, ret);
+	if (!r) {
+		r = blob_complete(finder, ret);
+		if (r < 0)
+			blob_deinit(ret);
+		return r;
+	}
 	if (r == -ENOMEM)
 		return r;
 	r = blob_btf_load(finder);
