@@ -117,7 +117,12 @@ static int act_apply(struct vm *vm)
 
 static void act_proc(struct vm *vm, struct proc *proc, u64 now_ns)
 {
-	struct gi_target target = { proc->now.task, proc->now.start_time };
+	const struct gi_snapshot *snapshot = &vm->snapshots[vm->current];
+	struct gi_target target = {
+		.task = proc->now.task,
+		.start_time = proc->now.start_time,
+		.from = gi_stop_first(snapshot, &proc->now, proc_wanted(proc)),
+	};
 	struct gi_stop_result result = {};
 	struct gi_plan *plan = &vm->host->plan;
 	enum gi_refusal refusal;
@@ -128,7 +133,7 @@ static void act_proc(struct vm *vm, struct proc *proc, u64 now_ns)
 		refusal = gi_plan_resume(&vm->kernel, &target, plan, &result);
 	if (refusal) {
 		act_refused(vm, proc, refusal, now_ns);
-	} else if (!plan->nr_steps) {
+	} else if (gi_plan_empty(plan)) {
 		act_reached(vm, proc, now_ns);
 	} else if (!act_apply(vm)) {
 		if (result.woken)
@@ -162,13 +167,13 @@ static bool act_settle_due(struct vm *vm, u64 now_ns)
 	if (now_ns >= vm->settle_ns)
 		return false;
 	return !gi_plan_settle(&vm->kernel, &vm->host->plan) &&
-	       vm->host->plan.nr_steps;
+	       !gi_plan_empty(&vm->host->plan);
 }
 
 static void act_settle(struct vm *vm)
 {
 	if (!gi_plan_settle(&vm->kernel, &vm->host->plan) &&
-	    vm->host->plan.nr_steps && !act_apply(vm))
+	    !gi_plan_empty(&vm->host->plan) && !act_apply(vm))
 		vm->host->stats.settles++;
 }
 

@@ -220,7 +220,7 @@ static void apply(struct guest *guest)
 	u32 step = 0;
 	int err;
 
-	if (!guest->plan.nr_steps)
+	if (gi_plan_empty(&guest->plan))
 		return;
 	err = guest->backend->ops->apply(guest->backend, &guest->plan, &step);
 	if (err)
@@ -264,7 +264,7 @@ enum gi_refusal guest_resume(struct guest *guest,
 void guest_settle(struct guest *guest)
 {
 	if (gi_plan_settle(&guest->kernel, &guest->plan) ||
-	    !guest->plan.nr_steps)
+	    gi_plan_empty(&guest->plan))
 		return;
 	hold(guest);
 	if (!gi_plan_settle(&guest->kernel, &guest->plan))

@@ -58,7 +58,9 @@ const struct gi_process *guest_again(struct guest *guest,
 
 static inline struct gi_target guest_target(const struct gi_process *proc)
 {
-	return (struct gi_target){ proc->task, proc->start_time };
+	return (struct gi_target){
+		.task = proc->task, .start_time = proc->start_time,
+	};
 }
 
 /* The load page of a process. Return: false if it has none. */
