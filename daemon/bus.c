@@ -19,6 +19,7 @@
 #define BUS_MAX_CLIENTS		64
 #define BUS_ACCEPT_AT_ONCE	8
 #define BUS_MAX_REQUESTS	256
+#define BUS_MAX_QUEUED		1000	/* messages that a client has not read */
 #define BUS_GROUP		"monarch"
 
 /**
@@ -56,7 +57,7 @@ static void client_destroy(struct bus_client *client)
 {
 	LIST_REMOVE(client, entry);
 	client->bus->nr_clients--;
-	sd_bus_flush(client->connection);
+	/* not flushed: that waits for a client that does not read, or speak */
 	sd_bus_close_unref(client->connection);
 	free(client);
 }
@@ -64,13 +65,25 @@ static void client_destroy(struct bus_client *client)
 static int on_disconnected(sd_bus_message *message, void *data,
 			   sd_bus_error *error)
 {
-	struct bus_client *client = data;
-
-	LIST_REMOVE(client, entry);
-	client->bus->nr_clients--;
-	sd_bus_close_unref(client->connection);
-	free(client);
+	client_destroy(data);
 	return 0;
+}
+
+/* What a client does not read is kept for it: up to a bound. */
+static void clients_drop_deaf(struct bus *bus)
+{
+	struct bus_client *client, *next;
+	uint64_t queued;
+
+	for (client = LIST_FIRST(&bus->clients); client; client = next) {
+		next = LIST_NEXT(client, entry);
+		if (sd_bus_get_n_queued_write(client->connection, &queued) < 0 ||
+		    queued <= BUS_MAX_QUEUED)
+			continue;
+		log_warning("a client of the socket is dropped: it left %llu messages unread, at most %u are kept",
+			    (unsigned long long)queued, BUS_MAX_QUEUED);
+		client_destroy(client);
+	}
 }
 
 static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
@@ -327,6 +340,7 @@ void bus_tick(struct bus *bus, u64 now_ns)
 
 	if (!bus)
 		return;
+	clients_drop_deaf(bus);
 	for (request = TAILQ_FIRST(&bus->requests); request; request = next) {
 		next = TAILQ_NEXT(request, entry);
 		if (now_ns < request->end_ns &&
@@ -345,8 +359,7 @@ struct bus *bus_destroy(struct bus *bus)
 		request_end(bus, TAILQ_FIRST(&bus->requests));
 	while (!LIST_EMPTY(&bus->clients))
 		client_destroy(LIST_FIRST(&bus->clients));
-	if (bus->system)
-		sd_bus_flush_close_unref(bus->system);
+	sd_bus_close_unref(bus->system);
 	sd_event_source_unref(bus->source);
 	if (bus->listening >= 0)
 		close(bus->listening);

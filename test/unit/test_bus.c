@@ -447,6 +447,92 @@ static void test_rude_clients(void **state)
 	server_destroy(server);
 }
 
+/* A connection on which nothing is ever said. */
+static int connect_raw(const struct server *server)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, server->socket);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address,
+				 sizeof(address)), 0);
+	return fd;
+}
+
+/* Clients that say nothing do not keep the daemon from its end. */
+static void test_silent_clients(void **state)
+{
+	struct server *server = server_create(false);
+	int fds[8];
+
+	server_start(server);
+	for (u32 i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = connect_raw(server);
+	/* answered on one connection: the others have been accepted */
+	connect_socket(server);
+	sd_bus_message_unref(call(server, "ListVMs", ""));
+	/* not a measure: the end waited for each of them to speak, for minutes */
+	alarm(60);
+	server_destroy(server);
+	alarm(0);
+	for (u32 i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+
+/* Both ends in one thread, so that one of them can be deaf. */
+static void pump(struct server *server, u32 rounds)
+{
+	while (rounds--) {
+		sd_event_run(server->daemon->manager.event, 0);
+		while (sd_bus_process(server->client, NULL) > 0)
+			;
+	}
+}
+
+/* Call without waiting for the answer, so that the daemon has heard of us. */
+static void greet(struct server *server)
+{
+	assert_true(sd_bus_call_method_async(server->client, NULL, NULL, PATH,
+					     MANAGER, "ListVMs", NULL, NULL,
+					     "") >= 0);
+	pump(server, 50);
+	assert_true(sd_bus_is_ready(server->client) > 0);
+}
+
+static bool hung_up(sd_bus *bus)
+{
+	struct pollfd pfd = { .fd = sd_bus_get_fd(bus) };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
+}
+
+/* A client that calls and then never reads is let go, the others are not. */
+static void test_deaf_client(void **state)
+{
+	struct server *server = server_create(false);
+	struct bus *bus = server->daemon->manager.bus;
+	u32 signals = 0;
+	sd_bus *deaf;
+
+	connect_socket(server);
+	greet(server);
+	deaf = server->client;
+	connect_socket(server);
+	greet(server);
+	/* the kernel's buffers take some ten thousand before any is queued */
+	while (!hung_up(deaf) && signals++ < 200000) {
+		bus_policies_reloaded(bus);
+		bus_tick(bus, 0);
+		pump(server, 1);
+	}
+	assert_true(hung_up(deaf));
+	assert_false(hung_up(server->client));
+	sd_bus_close_unref(deaf);
+	server_start(server);
+	check_suspend_resume(server);
+	server_destroy(server);
+}
+
 /* A caller that hangs up before the answer. */
 static void test_hang_up(void **state)
 {
@@ -565,6 +651,8 @@ int main(void)
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_socket_taken),
 		cmocka_unit_test(test_rude_clients),
+		cmocka_unit_test(test_silent_clients),
+		cmocka_unit_test(test_deaf_client),
 		cmocka_unit_test(test_hang_up),
 		cmocka_unit_test(test_system_bus),
 	};
