@@ -194,24 +194,53 @@ static int on_connect(sd_event_source *source, int fd, uint32_t revents,
 
 /* The socket. */
 
-/* A socket file that nobody listens on is left from a daemon that died. */
-static int bus_clear_path(const struct sockaddr_un *address)
+/*
+ * Who is at that socket: 0 somebody, -ECONNREFUSED nobody any more, or why that
+ * cannot be told.
+ */
+static int bus_probe(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool alive;
+	int error = 0;
 
 	if (fd < 0)
 		return -errno;
-	alive = !connect(fd, (const struct sockaddr *)address, sizeof(*address)) ||
-		errno == EAGAIN;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
+	    errno != EAGAIN)
+		error = -errno;
 	close(fd);
-	if (alive) {
+	return error;
+}
+
+/*
+ * A socket that nobody listens on is left from a daemon that died, and may go.
+ * Anything else at @path is somebody's: the path may be a mistake.
+ */
+static int bus_clear_path(const struct sockaddr_un *address)
+{
+	const char *path = address->sun_path;
+	struct stat status;
+	int error;
+
+	/* not there, or what is wrong with it is for bind() to say */
+	if (lstat(path, &status))
+		return 0;
+	if (!S_ISSOCK(status.st_mode)) {
+		log_error("%s: expected a socket or nothing, found something else, which stays; use another --bus-socket, or remove it",
+			  path);
+		return -EEXIST;
+	}
+	error = bus_probe(address);
+	if (!error) {
 		log_error("%s: another daemon listens there; stop it, or use another --bus-socket",
-			  address->sun_path);
+			  path);
 		return -EADDRINUSE;
 	}
-	unlink(address->sun_path);
-	return 0;
+	if (error == -ECONNREFUSED && !unlink(path))
+		return 0;
+	log_error("%s: this socket stays, for it cannot be told to be dead: %s; use another --bus-socket, or remove it",
+		  path, strerror(error == -ECONNREFUSED ? errno : -error));
+	return -EADDRINUSE;
 }
 
 static void bus_give_to_group(const char *path)

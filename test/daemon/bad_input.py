@@ -5,8 +5,8 @@ import os
 import shutil
 import subprocess
 
-from lab import (BUILD, CACHE, LOGS, PREFIX, RUN, Daemon, expect, expect_one_line, must, run,
-                 wait_until, write)
+from lab import (BUILD, CACHE, LOGS, PREFIX, RUN, Daemon, expect, expect_one_line, must, read,
+                 run, wait_until, write)
 
 
 def case_wrong_VM_name(lab):
@@ -57,6 +57,18 @@ def case_second_daemon_and_socket_in_use(lab):
     expect_one_line("a monarchd on the same socket", "\n".join(lines),
                     ["another daemon listens", RUN + "/bus", "--bus-socket"])
     expect(lab.state(lab.one.name) == "running", "the first daemon was hurt")
+
+
+def case_socket_path_that_is_a_file(lab):
+    path = RUN + "/precious"
+    write(path, "precious")
+    daemon = Daemon(lab, "--no-libvirt", "--no-system-bus", ready=False, run_dir=RUN + "/other",
+                    env={"MONARCH_BUS": path})
+    code = daemon.process.wait(20)
+    expect(code == 1, "exit code %d", code)
+    lines = [line for line in daemon.text().split("\n") if "in force" not in line]
+    expect_one_line("monarchd", "\n".join(lines), [path, "expected a socket", "--bus-socket"])
+    expect(read(path) == "precious", "the file is not what it was: %r", read(path))
 
 
 def case_guest_still_booting(lab):

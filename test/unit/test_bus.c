@@ -424,6 +424,58 @@ static void test_socket_taken(void **state)
 	server_destroy(server);
 }
 
+/* What lies at the socket's path and is no dead socket stays as it is. */
+static void socket_refused(struct daemon *daemon, const char *path)
+{
+	struct stat before, after;
+
+	assert_int_equal(lstat(path, &before), 0);
+	daemon->manager.options.bus_socket = path;
+	assert_true(bus_create(&daemon->manager, &daemon->manager.bus) < 0);
+	assert_null(daemon->manager.bus);
+	assert_int_equal(lstat(path, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	assert_int_equal(after.st_size, before.st_size);
+}
+
+static int bind_at(const char *path, int type)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address,
+			      sizeof(address)), 0);
+	return fd;
+}
+
+static void test_socket_path_not_ours(void **state)
+{
+	char directory[] = "/tmp/monarch-test-path-XXXXXX";
+	struct daemon *daemon = daemon_create();
+	int tree = open(".", O_PATH | O_DIRECTORY), fd;
+
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chdir(directory), 0);
+	fd = open("file", O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(write(fd, "precious", 8), 8);
+	close(fd);
+	socket_refused(daemon, "file");
+	assert_int_equal(symlink("file", "link"), 0);
+	socket_refused(daemon, "link");
+	fd = bind_at("datagram", SOCK_DGRAM);
+	socket_refused(daemon, "datagram");
+	close(fd);
+	/* a dead daemon's: bound once, nobody listens */
+	close(bind_at("dead", SOCK_STREAM));
+	daemon->manager.options.bus_socket = "dead";
+	assert_int_equal(bus_create(&daemon->manager, &daemon->manager.bus), 0);
+	daemon_destroy(daemon);
+	assert_int_equal(unlink("file") | unlink("link") | unlink("datagram"), 0);
+	assert_int_equal(fchdir(tree) | rmdir(directory), 0);
+	close(tree);
+}
+
 /* Clients that talk nonsense or hang up in the middle do no harm. */
 static void test_rude_clients(void **state)
 {
@@ -650,6 +702,7 @@ int main(void)
 		cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_socket_taken),
+		cmocka_unit_test(test_socket_path_not_ours),
 		cmocka_unit_test(test_rude_clients),
 		cmocka_unit_test(test_silent_clients),
 		cmocka_unit_test(test_deaf_client),
