@@ -72,6 +72,29 @@ def case_libvirtd_killed_and_started_again(lab):
     lab.one.kill(pid)
 
 
+def case_libvirtd_starts_after_the_daemon(lab):
+    """VMs seen without libvirt become libvirt's own when it lists them."""
+    if lab.daemon:
+        lab.daemon.end()
+    os.kill(libvirtd_pid(), signal.SIGKILL)
+    wait_until("libvirtd is gone", lambda: lab.virsh("version", check=False).returncode != 0)
+    lab.start_daemon()
+    lab.wait_state(lab.one.name, "running")
+    expect(not lab.vm(lab.one.name)["libvirt"], "seen as libvirt's: %s", lab.vm(lab.one.name))
+    pid = lab.one.load("spin", "early")
+    lab.wait_seen(lab.one, pid)
+    lab.refused(1, "suspend", lab.one.name, pid, names=[lab.one.name, "--libvirt-uri"])
+    lab.one.kill(pid)
+    lab.start_libvirt()
+    for guest in (lab.one, lab.two):
+        wait_until("it is seen as libvirt's", lambda: (lab.vm(guest.name) or {}).get("libvirt"))
+        lab.wait_state(guest.name, "running")
+        pid = stopped_spinner(lab, guest, "late")
+        lab.done("resume", guest.name, pid)
+        guest.expect_runs(pid)
+        guest.kill(pid)
+
+
 def case_VM_reset_while_a_process_is_stopped(lab):
     start(lab)
     stopped_spinner(lab, lab.two, "beforereset")
