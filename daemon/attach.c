@@ -110,11 +110,15 @@ struct attach_job *attach_next(struct attach_pool *pool)
 static int attach_open(struct attach_job *job)
 {
 	struct monitor *monitor = NULL;
+	int error = vms_monitor(job->vms, &job->identity, &monitor,
+				job->no_monitor);
 
-	if (vms_monitor(job->vms, &job->identity, &monitor, job->no_monitor))
+	if (error)
 		monitor = NULL;
 	else
 		job->no_monitor[0] = '\0';
+	job->opened = true;
+	job->monitor_later = error == -EAGAIN;
 	return backend_qemu_open(&job->identity, monitor, &job->backend,
 				 job->why);
 }

@@ -26,7 +26,9 @@ enum attach_result {
  * @vms, @options: borrowed
  * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
  * @why: one line for a person when the result is not ATTACH_FOUND
+ * @opened: this job opened @backend; else the two below say nothing
  * @no_monitor: why there is no monitor, "" if there is one
+ * @monitor_later: there may be one later
  */
 struct attach_job {
 	u64 id;
@@ -37,7 +39,9 @@ struct attach_job {
 	enum attach_result result;
 	struct gi_found found;
 	char why[BACKEND_WHY_LEN];
+	bool opened;
 	char no_monitor[BACKEND_WHY_LEN];
+	bool monitor_later;
 	struct attach_pool *pool;
 	struct attach_job *next;
 };

@@ -482,5 +482,5 @@ int vms_monitor(struct vms *vms, const struct vm_identity *identity,
 			 cmdline.qmp_path, err == -EBUSY ?
 			 "another client is connected, and QEMU serves one" :
 			 strerror(-err));
-	return err ? -ENOENT : 0;
+	return err ? -EAGAIN : 0;
 }

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 
 from lab import (BUILD, CACHE, LOGS, PREFIX, RUN, Daemon, expect, expect_one_line, must, read,
@@ -207,3 +208,24 @@ def case_VM_without_a_monitor_can_be_seen_only(lab):
     row = [line for line in lab.done("vms").split("\n") if name in line]
     expect("-qmp unix:" in row[0], "vms does not show it: %s", row)
     machine.terminate()
+
+
+def case_VM_whose_monitor_is_taken_for_a_while(lab):
+    """QEMU serves one client per QMP socket: until it leaves, the VM can be seen only."""
+    name = PREFIX + "taken"
+    guest = lab.plain_vm(name, "--pvh")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect(os.path.dirname(guest.console) + "/qmp.sock")
+        guest.wait_booted()
+        lab.wait_state(name, "running")
+        pid = guest.load("spin", "spinner")
+        lab.wait_seen(guest, pid)
+        lab.refused(1, "suspend", name, pid, names=[name, "another client is connected"])
+    wait_until("its monitor can be used",
+               lambda: not lab.vm(name)["no_edit_why"], 60)
+    lab.wait_seen(guest, pid)
+    lab.done("suspend", name, pid)
+    guest.expect_stopped(pid)
+    lab.done("resume", name, pid)
+    guest.expect_runs(pid)
+    lab.script("vm", "stop", name)
