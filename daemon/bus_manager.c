@@ -39,7 +39,7 @@ static struct vm *find_running(struct manager *manager, const char *name,
 			       sd_bus_error *error)
 {
 	struct vm *vm = manager_find_vm(manager, name);
-	char shown[MONARCH_ESCAPED_SIZE(128)], why[MONARCH_ESCAPED_SIZE(256)];
+	char shown[MONARCH_ESCAPED_SIZE(128)], why[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
 
 	if (!vm) {
 		error_no_vm(manager, error, name);
@@ -172,6 +172,16 @@ static int check_stoppable(const struct bus_request *request,
 	return 0;
 }
 
+/* The reason may quote a VM's name, and a reply that is not UTF-8 is not sent at all. */
+static int error_no_edit(const struct vm *vm, sd_bus_error *error)
+{
+	char why[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
+
+	return sd_bus_error_setf(error, MONARCH_ERROR_REFUSED,
+		"processes of this VM can be seen, not stopped: %s",
+		monarch_escape(why, sizeof(why), vm_no_edit(vm)));
+}
+
 static int check_request(const struct bus_request *request, const struct vm *vm,
 			 const char *name, bool all, sd_bus_error *error)
 {
@@ -184,9 +194,7 @@ static int check_request(const struct bus_request *request, const struct vm *vm,
 			"%u processes have this name, at most %zu can be named at once; name pids, or write a policy",
 			request->nr, ARRAY_SIZE(request->targets));
 	if (vm_no_edit(vm)[0])
-		return sd_bus_error_setf(error, MONARCH_ERROR_REFUSED,
-			"processes of this VM can be seen, not stopped: %s",
-			vm_no_edit(vm));
+		return error_no_edit(vm, error);
 	return request->stop ? check_stoppable(request, vm, error) : 0;
 }
 

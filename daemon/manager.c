@@ -340,16 +340,18 @@ static void manager_status(struct manager *manager)
 static void manager_report_left(struct manager *manager, const struct vm *vm)
 {
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	char no_edit[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
 	const struct proc *proc;
 
 	monarch_escape(name, sizeof(name), vm->identity.name);
+	monarch_escape(no_edit, sizeof(no_edit), vm_no_edit(vm));
 	TAILQ_FOREACH(proc, &vm->table->stops, stopping) {
 		manager->left++;
 		log_error("VM %s: process %u (%s) could not be resumed: it %s; `monarchctl recover` after the next start does it",
 			  name, proc->now.pid, proc_name(proc),
 			  vm->hold_error ? vm_hold_text(vm) :
-			  vm_no_edit(vm)[0] ? vm_no_edit(vm) :
-					      gi_refusal_text(proc->stop.refusal));
+			  no_edit[0] ? no_edit :
+				       gi_refusal_text(proc->stop.refusal));
 	}
 }
 

@@ -144,6 +144,7 @@ void vm_tend(struct vm *vm, u64 now_ns)
 static void vm_set_state(struct vm *vm, enum vm_state state, const char *why)
 {
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	char shown[MONARCH_ESCAPED_SIZE(sizeof(vm->why))];
 	bool changed = vm->state != state || strcmp(vm->why, why);
 
 	vm->state = state;
@@ -152,7 +153,8 @@ static void vm_set_state(struct vm *vm, enum vm_state state, const char *why)
 		return;
 	log_info("VM %s: %s%s%s",
 		 monarch_escape(name, sizeof(name), vm->identity.name),
-		 vm_state_name(state), why[0] ? ": " : "", why);
+		 vm_state_name(state), why[0] ? ": " : "",
+		 monarch_escape(shown, sizeof(shown), vm->why));
 	vm->host->event(vm->host, VM_EVENT_STATE, vm, NULL);
 }
 

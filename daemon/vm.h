@@ -74,7 +74,8 @@ struct vm_pace {
 
 /**
  * struct vm - a VM
- * @why: about @state, for a person
+ * @why: about @state, for a person; like @no_monitor, it may quote a VM's name,
+ *	and is escaped by who shows it
  * @no_monitor: why there is none, "" if there is; @monitor_later: there may be
  * @monitor_ns: no other try for one before this, @monitor_tries: so far
  * @lent: the running job uses @backend, which stays ours

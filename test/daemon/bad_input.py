@@ -151,25 +151,42 @@ def case_guests_that_are_not_Linux(lab):
     wait_until("they are forgotten", lambda: not any(lab.vm(name) for name in names))
 
 
+def fake_encrypted(lab, name):
+    """No encrypted guest can run here: a process that looks like its QEMU, until stdin ends."""
+    fake = RUN + "/qemu-system-x86_64"
+    if not os.path.exists(fake):
+        shutil.copyfile("/bin/dash", fake)
+        os.chmod(fake, 0o755)
+    return lab.spawn(fake, "-c", "read x", "-name", "guest=" + name, "-machine",
+                     "q35,confidential-guest-support=sev0", "-object", "sev-guest,id=sev0",
+                     stdin=subprocess.PIPE)
+
+
 def case_hostile_VM_name_is_escaped(lab):
+    lab.need_daemon()
+    logged = len(lab.daemon.text())
     machine = lab.qemu(PREFIX + "\033[31m\nx", "-M", "pc", "-m", "64", "-S")
-    shown = PREFIX + "\\x1b[31m\\x0ax"
+    # why it cannot be reached quotes its name once more
+    other = fake_encrypted(lab, PREFIX + "\033[32m\ny")
+    shown, refused = PREFIX + "\\x1b[31m\\x0ax", PREFIX + "\\x1b[32m\\x0ay"
     wait_until("it is seen", lambda: lab.vm(shown))
+    wait_until("the other is refused", lambda: lab.state(refused) == "unreachable")
     expect(lab.done("vms").replace("\n", "").isprintable(), "vms: unprintable output")
     lab.refused(1, "ps", shown, names=[shown])
+    lab.refused(1, "suspend", refused, "1", names=[refused, "encrypted"])
     machine.terminate()
-    wait_until("it is forgotten", lambda: not lab.vm(shown))
+    other.stdin.close()
+    wait_until("they are forgotten", lambda: not lab.vm(shown) and not lab.vm(refused))
+    lines = lab.daemon.text()[logged:].rstrip("\n").split("\n")
+    expect(any(refused + ": unreachable" in line and "encrypted" in line for line in lines),
+           "not logged: %s", lines)
+    expect(all(line.startswith("monarchd: ") and line.isprintable() for line in lines),
+           "the log is not escaped: %r", lines)
 
 
 def case_fake_encrypted_VM(lab):
-    """No encrypted guest can run here: a process that looks like its QEMU."""
-    fake = RUN + "/qemu-system-x86_64"
-    shutil.copyfile("/bin/dash", fake)
-    os.chmod(fake, 0o755)
     name = PREFIX + "encrypted"
-    machine = lab.spawn(fake, "-c", "read x", "-name", "guest=" + name, "-machine",
-                        "q35,confidential-guest-support=sev0", "-object", "sev-guest,id=sev0",
-                        stdin=subprocess.PIPE)
+    machine = fake_encrypted(lab, name)
     wait_until("it is refused", lambda: lab.state(name) == "unreachable")
     lab.refused(1, "ps", name, names=[name, "encrypted", "cannot be read"])
     lab.refused(1, "suspend", name, "1", names=[name, "encrypted"])

@@ -312,6 +312,10 @@ static void test_not_editable(void **state)
 	strcpy(server->daemon->backend.no_edit_why, "no monitor; add -qmp");
 	call_fails(server, "Suspend", "vm one", "indexer", false,
 		   MONARCH_ERROR_REFUSED, "no monitor; add -qmp");
+	/* it quotes the VM's name, which may be anything */
+	strcpy(server->daemon->backend.no_edit_why, "VM '\033[31m\xff' has none");
+	call_fails(server, "Suspend", "vm one", "indexer", false,
+		   MONARCH_ERROR_REFUSED, "VM '\\x1b[31m\\xff' has none");
 	server_destroy(server);
 }
 
