@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What can go wrong: each gives one line that names the thing, and changes nothing."""
 
+import json
 import os
 import shutil
 import socket
@@ -222,6 +223,10 @@ def case_VM_without_a_monitor_can_be_seen_only(lab):
                                               lab.processes_of(name).values()))
     lab.refused(1, "suspend", name, "spin", names=[name, "-qmp unix:"])
     lab.refused(4, "suspend", name, "nosuch", names=[name, "nosuch"])
+    lab.refused(1, "recover", name, names=[name, "-qmp unix:"])
+    lab.refused(1, "recover", names=[name, "stay stopped", "-qmp unix:"])
+    skipped = json.loads(lab.ctl("--json", "recover").stdout)["skipped"]
+    expect(list(skipped) == [name], "recover skipped %s", skipped)
     row = [line for line in lab.done("vms").split("\n") if name in line]
     expect("-qmp unix:" in row[0], "vms does not show it: %s", row)
     machine.terminate()

@@ -80,10 +80,10 @@ def case_killed_daemon_next_start_frees_all(lab):
 def case_recover_finds_none_where_none_is_left(lab):
     some = stop_some(lab)
     answer = lab.json("recover")
-    expect(answer == {"orphans": 0}, "what we hold ourselves was taken for orphans: %s", answer)
+    expect(answer == {"orphans": 0, "skipped": {}}, "what we hold ourselves was taken for orphans: %s", answer)
     for guest, pids in some:
         guest.expect_stopped(*pids)
-    expect(lab.json("recover", lab.one.name) == {"orphans": 0}, "of one VM")
+    expect(lab.json("recover", lab.one.name)["orphans"] == 0, "of one VM")
     for guest in (lab.one, lab.two):
         lab.done("resume", guest.name, "held", "--all")
     kill_all(some)

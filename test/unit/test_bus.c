@@ -336,9 +336,63 @@ static void test_lists(void **state)
 	reply = call(server, "ListPolicies", "");
 	assert_true(sd_bus_message_has_signature(reply, "aa{sv}"));
 	sd_bus_message_unref(reply);
-	reply = call(server, "Recover", "s", "");
-	assert_true(sd_bus_message_has_signature(reply, "u"));
+	server_destroy(server);
+}
+
+/* The one VM that Recover("") leaves out, and why; "" if none is. */
+static void recover_skips(struct server *server, char *ret, size_t size)
+{
+	sd_bus_message *reply = call(server, "Recover", "s", "");
+	const char *key, *vm, *why;
+	uint32_t found;
+
+	ret[0] = '\0';
+	assert_true(sd_bus_message_has_signature(reply, "a{sv}"));
+	assert_true(sd_bus_message_enter_container(reply, 'a', "{sv}") > 0);
+	assert_true(sd_bus_message_read(reply, "{sv}", &key, "u", &found) > 0);
+	assert_string_equal(key, "orphans");
+	assert_int_equal(found, 0);
+	assert_true(sd_bus_message_enter_container(reply, 'e', "sv") > 0);
+	assert_true(sd_bus_message_read(reply, "s", &key) > 0);
+	assert_string_equal(key, "skipped");
+	assert_true(sd_bus_message_enter_container(reply, 'v', "a{ss}") > 0);
+	assert_true(sd_bus_message_enter_container(reply, 'a', "{ss}") > 0);
+	if (sd_bus_message_read(reply, "{ss}", &vm, &why) > 0)
+		snprintf(ret, size, "%s: %s", vm, why);
 	sd_bus_message_unref(reply);
+}
+
+static void recover_fails(struct server *server, const char *name,
+			  const char *part)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	assert_true(sd_bus_call_method(server->client, server->destination, PATH,
+				       MANAGER, "Recover", &error, NULL, "s",
+				       "vm one") < 0);
+	assert_string_equal(error.name, name);
+	assert_non_null(strstr(error.message, part));
+	sd_bus_error_free(&error);
+}
+
+/* Where nothing can be freed, recover does not say that it is. */
+static void test_recover_skips(void **state)
+{
+	struct server *server = server_with_pair();
+	char text[256];
+
+	recover_skips(server, text, sizeof(text));
+	assert_string_equal(text, "");
+	strcpy(server->daemon->backend.no_edit_why, "no monitor");
+	recover_skips(server, text, sizeof(text));
+	assert_string_equal(text, "vm one: no monitor");
+	recover_fails(server, MONARCH_ERROR_REFUSED, "no monitor");
+	server->daemon->vm->retry_ns = U64_MAX;	/* no other look */
+	server->daemon->vm->state = VM_BOOTING;
+	recover_skips(server, text, sizeof(text));
+	assert_string_equal(text, "vm one: booting");
+	recover_fails(server, MONARCH_ERROR_NOT_READY, "booting");
+	server->daemon->vm->state = VM_RUNS;
 	server_destroy(server);
 }
 
@@ -702,6 +756,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_not_editable),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_recover_skips),
 		cmocka_unit_test(test_properties),
 		cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_socket),
