@@ -109,6 +109,16 @@ static struct server *server_with_pair(void)
 	return server;
 }
 
+static void connect_socket(struct server *server)
+{
+	char address[128];
+
+	snprintf(address, sizeof(address), "unix:path=%s", server->socket);
+	assert_true(sd_bus_new(&server->client) >= 0);
+	assert_true(sd_bus_set_address(server->client, address) >= 0);
+	assert_true(sd_bus_start(server->client) >= 0);
+}
+
 /* Calls. */
 
 static sd_bus_message *call(struct server *server, const char *method,
@@ -304,6 +314,41 @@ static void test_refused(void **state)
 	server_destroy(server);
 }
 
+/* Resuming does not say "runs" of what the guest itself has frozen. */
+static void test_resume_guest_frozen(void **state)
+{
+	struct server *server = server_create(false);
+	struct fake_guest *guest = &server->daemon->guest;
+	u64 task = server->daemon->tasks[1];
+	char text[64];
+
+	fake_set(guest, task + 0xc00 + 64, MONARCH_F_CGROUP_E_FREEZE, 1);
+	fake_set(guest, task, MONARCH_F_TASK_JOBCTL, GI_JOBCTL_TRAP_FREEZE);
+	server_start(server);
+	connect_socket(server);
+	control(server, "Resume", "101", text, sizeof(text));
+	assert_string_equal(text, "guest-frozen");
+	server_destroy(server);
+}
+
+/* Nor of what is stopped, and not by us, where that cannot be undone now. */
+static void test_resume_unknown(void **state)
+{
+	struct server *server = server_create(false);
+	struct fake_guest *guest = &server->daemon->guest;
+	char text[64];
+
+	server->daemon->hold_error = -EBUSY;
+	fake_set(guest, server->daemon->tasks[1], MONARCH_F_TASK_JOBCTL,
+		 GI_JOBCTL_TRAP_FREEZE);
+	fake_park(guest, server->daemon->tasks[1]);
+	server_start(server);
+	connect_socket(server);
+	control(server, "Resume", "101", text, sizeof(text));
+	assert_string_not_equal(text, "runs");
+	server_destroy(server);
+}
+
 static void test_not_editable(void **state)
 {
 	struct server *server = server_with_pair();
@@ -441,16 +486,6 @@ static void test_signal(void **state)
 			sd_bus_wait(server->client, 10000);
 	assert_int_equal(pid, 102);
 	server_destroy(server);
-}
-
-static void connect_socket(struct server *server)
-{
-	char address[128];
-
-	snprintf(address, sizeof(address), "unix:path=%s", server->socket);
-	assert_true(sd_bus_new(&server->client) >= 0);
-	assert_true(sd_bus_set_address(server->client, address) >= 0);
-	assert_true(sd_bus_start(server->client) >= 0);
 }
 
 static void test_socket(void **state)
@@ -754,6 +789,8 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_all_of_a_name),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_resume_guest_frozen),
+		cmocka_unit_test(test_resume_unknown),
 		cmocka_unit_test(test_not_editable),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_recover_skips),
