@@ -474,7 +474,7 @@ static int manager_lock(struct manager *manager)
 	if (manager->lock >= 0 && !flock(manager->lock, LOCK_EX | LOCK_NB))
 		return 0;
 	log_error("%s: %s", path, errno == EWOULDBLOCK ?
-		  "another monarchd is running; stop it first, or give this one another --runtime-dir" :
+		  "another monarchd is running; stop it first, or give each its own VMs (--only) and this one another --runtime-dir" :
 		  strerror(errno));
 	return -errno;
 }

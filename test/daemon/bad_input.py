@@ -61,6 +61,23 @@ def case_second_daemon_and_socket_in_use(lab):
     expect(lab.state(lab.one.name) == "running", "the first daemon was hurt")
 
 
+def case_second_daemon_elsewhere_gets_no_VM_that_has_one(lab):
+    lab.need_daemon()
+    lab.wait_state(lab.one.name, "running")
+    pid = lab.one.load("spin", "mine")
+    lab.wait_seen(lab.one, pid)
+    lab.done("suspend", lab.one.name, pid)
+    other = Daemon(lab, "--libvirt-uri", lab.uri, "--no-system-bus", run_dir=RUN + "/other")
+    refused = "VM %s: unreachable" % lab.one.name
+    wait_until("the second one is refused the VM", lambda: refused in other.text())
+    expect("another Monarch has it" in other.text(), "not said why: %s", other.last_line())
+    code, _ = other.end()
+    expect(code == 0, "exit code %d: %s", code, other.last_line())
+    lab.one.expect_stopped(pid)
+    lab.done("resume", lab.one.name, pid)
+    lab.one.kill(pid)
+
+
 def case_socket_path_that_is_a_file(lab):
     path = RUN + "/precious"
     write(path, "precious")

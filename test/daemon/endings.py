@@ -91,8 +91,9 @@ def case_recover_finds_none_where_none_is_left(lab):
 
 def case_stopped_by_a_second_instance_recover_frees(lab):
     """
-    Orphans that come up while a daemon runs. It stands still while another one makes them, and
-    is asked for them as soon as it goes on: later it finds them by itself.
+    Orphans that come up while a daemon runs. It stands still while another one, which looks for
+    the VM's lock elsewhere, makes them, and is asked for them as soon as it goes on: later it
+    finds them by itself.
     """
     start(lab)
     guest = lab.plain_vm(PREFIX + "orphan", "--pvh")
@@ -103,7 +104,7 @@ def case_stopped_by_a_second_instance_recover_frees(lab):
     lab.daemon.process.send_signal(signal.SIGSTOP)
     try:
         other = Daemon(lab, "--no-libvirt", "--no-system-bus", "--only", guest.name,
-                       run_dir=RUN + "/other")
+                       run_dir=RUN + "/other", env={"MONARCH_RUNTIME_DIR": RUN + "/other"})
         its = {"MONARCH_BUS": RUN + "/other/bus"}
         wait_until("the second daemon has stopped it",
                    lambda: lab.ctl("suspend", guest.name, pid, env=its).returncode == 0)
