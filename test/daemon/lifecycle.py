@@ -85,6 +85,8 @@ def case_libvirtd_starts_after_the_daemon(lab):
     lab.wait_seen(lab.one, pid)
     lab.refused(1, "suspend", lab.one.name, pid, names=[lab.one.name, "--libvirt-uri"])
     lab.one.kill(pid)
+    said = [line for line in lab.daemon.text().split("\n") if "libvirt cannot be reached" in line]
+    expect(len(said) == 1 and lab.uri in said[0], "it is tried each 2 s, and said: %s", said)
     lab.start_libvirt()
     for guest in (lab.one, lab.two):
         wait_until("it is seen as libvirt's", lambda: (lab.vm(guest.name) or {}).get("libvirt"))
