@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Attaching to a VM: reach it, read its registers, find the kernel in its RAM.
- * All of that blocks (libvirt, the monitor, a scan of RAM), so a job runs in a
- * thread of its own; the event loop waits on attach_fd(). A VM has at most one
- * job, which owns the VM's backend while it runs unless it was lent.
+ * All of that blocks (libvirt, the monitor, a scan of RAM), so jobs run in threads
+ * of their own, a few at a time, in turn: each may read all of a guest's RAM. The
+ * event loop waits on attach_fd(). A VM has at most one job, which owns the VM's
+ * backend while it runs unless it was lent.
  */
 #ifndef DAEMON_ATTACH_H
 #define DAEMON_ATTACH_H
