@@ -462,21 +462,24 @@ static int on_reload_signal(sd_event_source *source,
 static int manager_lock(struct manager *manager)
 {
 	char path[4096];
+	int error;
 
 	if (mkdir(manager->options.runtime_dir, 0755) && errno != EEXIST) {
+		error = errno;
 		log_error("%s: cannot be made: %s",
-			  manager->options.runtime_dir, strerror(errno));
-		return -errno;
+			  manager->options.runtime_dir, strerror(error));
+		return -error;
 	}
 	snprintf(path, sizeof(path), "%s/lock", manager->options.runtime_dir);
 	manager->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 			     0600);
 	if (manager->lock >= 0 && !flock(manager->lock, LOCK_EX | LOCK_NB))
 		return 0;
-	log_error("%s: %s", path, errno == EWOULDBLOCK ?
+	error = errno;
+	log_error("%s: %s", path, error == EWOULDBLOCK ?
 		  "another monarchd is running; stop it first, or give each its own VMs (--only) and this one another --runtime-dir" :
-		  strerror(errno));
-	return -errno;
+		  strerror(error));
+	return -error;
 }
 
 static int manager_policies(struct manager *manager)
