@@ -99,6 +99,18 @@ static int put_vm_kernel(int result, sd_bus_message *reply, const struct vm *vm)
 	return put_text(result, reply, "accounting", "guest");
 }
 
+/* Of what waits for a hold; without that, the last failure says nothing. */
+static int put_vm_hold(int result, sd_bus_message *reply, const struct vm *vm)
+{
+	bool waits = vm->hold_error && !TAILQ_EMPTY(&vm->table->stops);
+	char text[128] = "";
+
+	if (waits)
+		snprintf(text, sizeof(text), "what is to be stopped or resumed in it %s",
+			 vm_hold_text(vm));
+	return put_text(result, reply, "hold_error", text);
+}
+
 static int put_vm_figures(int result, sd_bus_message *reply,
 			  const struct vm *vm)
 {
@@ -123,6 +135,7 @@ static int put_vm_figures(int result, sd_bus_message *reply,
 	result = put_number(result, reply, "sample_failures", vm->pace.failures);
 	result = put_text(result, reply, "sample_error", vm->pace.error ?
 			  strerror(-vm->pace.error) : "");
+	result = put_vm_hold(result, reply, vm);
 	result = put_number(result, reply, "holds", vm->holds);
 	return put_number(result, reply, "hold_max_ns", vm->hold_max_ns);
 }

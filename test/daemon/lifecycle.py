@@ -30,9 +30,13 @@ def case_VM_paused_by_virsh_is_left_alone(lab):
     lab.virsh("suspend", lab.one.name)
     lab.refused(1, "resume", lab.one.name, "prey", names=[pid, lab.one.name, "prey"])
     expect(lab.virsh("domstate", lab.one.name) == "paused", "libvirt: no longer paused")
+    row = [line for line in lab.done("vms").split("\n") if lab.one.name in line]
+    expect("out of reach" in row[0] and "paused" in row[0], "vms does not show it: %s", row)
     lab.virsh("resume", lab.one.name)
     # the wish to resume stands
     lab.one.expect_runs(pid)
+    wait_until("vms has nothing more to say",
+               lambda: not lab.vm(lab.one.name)["hold_error"])
     lab.one.kill(pid)
 
 
