@@ -39,7 +39,7 @@ int bus_serve(struct bus *bus, int fd);
 
 /*
  * Answer requests that have come true or waited long enough; drop clients that
- * read nothing. Once per quantum.
+ * read nothing; join the system bus where we are not on it. Once per quantum.
  */
 void bus_tick(struct bus *bus, u64 now_ns);
 

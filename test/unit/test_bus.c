@@ -756,6 +756,22 @@ static void bus_daemon_stop(pid_t pid, const char *directory)
 	rmdir(directory);
 }
 
+/* The daemon takes its name when the bus is there, and not at once. */
+static void wait_for_name(struct server *server)
+{
+	u64 end = clock_ns() + 30 * NS_PER_S;
+	char *version = NULL;
+
+	while (sd_bus_get_property_string(server->client, server->destination,
+					  PATH, MANAGER, "Version", NULL,
+					  &version) < 0) {
+		if (clock_ns() > end)
+			fail_msg("not on the bus as " MONARCH_BUS_NAME);
+		poll(NULL, 0, 20);
+	}
+	free(version);
+}
+
 static void test_system_bus(void **state)
 {
 	char directory[] = "/tmp/monarch-test-dbus-XXXXXX";
@@ -768,6 +784,7 @@ static void test_system_bus(void **state)
 	server_start(server);
 	assert_true(sd_bus_open_system(&server->client) >= 0);
 	server->destination = MONARCH_BUS_NAME;
+	wait_for_name(server);
 	check_suspend_resume(server);
 	call_fails(server, "Suspend", "vm two", "indexer", false,
 		   MONARCH_ERROR_NO_VM, "known are: vm one");
