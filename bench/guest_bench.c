@@ -17,12 +17,13 @@
 #define ROUNDS		400
 #define COLD_ROUNDS	40
 #define SERIES		5
-#define FLUSH_BYTES	(96u << 20)	/* more than any cache here */
+#define FLUSH_BYTES	(96u << 20)	/* where the cache's size is unknown */
 #define LATENCY_ROUNDS	300
 
 static struct guest guest;
 static u64 samples[4096];
 static u8 *flush_area;
+static size_t flush_bytes;
 
 static void emit(const char *name, const char *label, const char *end,
 		 double value)
@@ -80,11 +81,23 @@ static void bench_attach(const char *dir)
 
 /* ---- walk ---- */
 
+/* As much as the last level holds, so that nothing else is left in it. */
+static void flush_init(void)
+{
+	long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+
+	flush_bytes = size > 0 ? (size_t)size : FLUSH_BYTES;
+	flush_area = calloc(1, flush_bytes);
+	if (!flush_area)
+		die("out of memory: %zu bytes to flush the caches with",
+		    flush_bytes);
+}
+
 static void flush_caches(void)
 {
-	u32 i;
+	size_t i;
 
-	for (i = 0; i < FLUSH_BYTES; i += 64)
+	for (i = 0; i < flush_bytes; i += 64)
 		flush_area[i]++;
 }
 
@@ -128,9 +141,7 @@ static void bench_walk(const char *label)
 {
 	double nr;
 
-	flush_area = calloc(1, FLUSH_BYTES);
-	if (!flush_area)
-		die("out of memory");
+	flush_init();
 	time_walk(true, false);
 	nr = guest.snaps[guest.current].nr_processes;
 	emit("walk.processes", label, "", nr);

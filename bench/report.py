@@ -13,10 +13,18 @@ import sys
 GOALS = {
     "walk.ns_per_process.400.warm": "<= 15",
     "walk.ns_per_process.400.cold": "<= 100",
-    "attach.cold_s": "< 1",
-    "attach.peak_mib": "< 64",
     "quantum.idle_cost_ratio.2000_vs_36": "about 1",
 }
+
+# name -> what it must be below
+REQUIRED = {
+    "attach.cold_s": 1,
+    "attach.peak_mib": 64,
+}
+
+# Measured several times: memory counts at its worst; time at its best, since
+# what else the machine does only adds to it.
+CHOSEN = {"attach.cold_s": min, "attach.peak_mib": max}
 
 
 def percentile(values, percent):
@@ -29,7 +37,8 @@ def read_measured(path):
     with open(path, encoding="ascii") as lines:
         for line in lines:
             name, value = line.split()
-            results[name] = float(value)
+            choose = CHOSEN.get(name, lambda _, new: new)
+            results[name] = choose(results.get(name, float(value)), float(value))
     return results
 
 
@@ -69,9 +78,16 @@ def add_ratios(results):
 def print_table(results):
     width = max(len(name) for name in results)
     for name in sorted(results):
-        goal = GOALS.get(name)
-        print(f"{name:<{width}}  {results[name]:>12.4g}"
-              + (f"   goal {goal}" if goal else ""))
+        note = f"   goal {GOALS[name]}" if name in GOALS else ""
+        if name in REQUIRED:
+            note = f"   required < {REQUIRED[name]}"
+        print(f"{name:<{width}}  {results[name]:>12.4g}{note}")
+
+
+def missed(results):
+    """Nothing at all was not measured."""
+    return [f"{name}: {results[name]:.4g}, required > 0 and < {limit}"
+            for name, limit in REQUIRED.items() if not 0 < results[name] < limit]
 
 
 def main():
@@ -83,6 +99,8 @@ def main():
         json.dump(results, out, indent=1, sort_keys=True)
         out.write("\n")
     print_table(results)
+    if missed(results):
+        sys.exit("bench: not as required: " + "; ".join(missed(results)))
 
 
 main()

@@ -83,37 +83,54 @@ int command_resume(struct cli *cli)
 	return control(cli, "Resume", false);
 }
 
-/* A call that answers with one number. */
-static int command_counted(struct cli *cli, json_object *number, const char *key,
-			   const char *text)
+/* VMs in which nothing could be looked for or freed. */
+static void recover_report(json_object *answer)
 {
-	json_object *object = json_object_new_object();
+	char line[4096];
 
-	json_object_object_add(object, key, json_object_get(number));
-	if (cli->json)
-		json_print(object);
-	else if (!cli->quiet)
-		printf("%s: %s\n", text, json_object_get_string(number));
-	json_object_put(object);
-	json_object_put(number);
-	return CLI_OK;
+	json_object_object_foreach(json_object_object_get(answer, "skipped"),
+				   name, why) {
+		snprintf(line, sizeof(line), "VM %s: orphans in it stay stopped: %s",
+			 name, json_object_get_string(why));
+		fprintf(stderr, "monarchctl: %s\n", monarch_printable(line));
+	}
 }
 
 int command_recover(struct cli *cli)
 {
-	json_object *number;
-	int result = cli_call(cli, "Recover", &number, "s",
+	json_object *answer;
+	int result = cli_call(cli, "Recover", &answer, "s",
 			      cli->nr_arguments ? cli->arguments[0] : "");
 
-	return result ? result :
-	       command_counted(cli, number, "orphans", "orphans found, and being resumed");
+	if (result)
+		return result;
+	if (json_object_object_length(json_object_object_get(answer, "skipped")))
+		result = CLI_FAILED;
+	if (cli->json) {
+		json_print(answer);
+	} else {
+		if (!cli->quiet)
+			printf("orphans found, and being resumed: %s\n",
+			       json_text(answer, "orphans"));
+		recover_report(answer);
+	}
+	json_object_put(answer);
+	return result;
 }
 
 int command_reload(struct cli *cli)
 {
-	json_object *number;
+	json_object *number, *object;
 	int result = cli_call(cli, "Reload", &number, "");
 
-	return result ? result :
-	       command_counted(cli, number, "policies", "policies in force");
+	if (result)
+		return result;
+	object = json_object_new_object();
+	json_object_object_add(object, "policies", number);
+	if (cli->json)
+		json_print(object);
+	else if (!cli->quiet)
+		printf("policies in force: %s\n", json_text(object, "policies"));
+	json_object_put(object);
+	return CLI_OK;
 }

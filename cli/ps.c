@@ -125,6 +125,8 @@ static int ps_all(struct cli *cli, struct columns *columns, json_object *all)
 	json_object *vms;
 	int result = cli_call(cli, "ListVMs", &vms, "");
 
+	if (result)
+		return result;
 	for (size_t i = 0; !result && i < json_object_array_length(vms); i++) {
 		json_object *vm = json_object_array_get_idx(vms, i);
 		const char *name = json_text(vm, "name");
@@ -138,8 +140,7 @@ static int ps_all(struct cli *cli, struct columns *columns, json_object *all)
 		if (result == CLI_NOT_FOUND)
 			result = CLI_OK;
 	}
-	if (!result)
-		json_object_put(vms);
+	json_object_put(vms);
 	return result;
 }
 

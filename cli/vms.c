@@ -14,6 +14,8 @@ static const char *vm_note(json_object *vm)
 		return json_text(vm, "why");
 	if (json_text(vm, "no_edit_why")[0])
 		return json_text(vm, "no_edit_why");
+	if (json_text(vm, "hold_error")[0])
+		return json_text(vm, "hold_error");
 	if (json_text(vm, "sample_error")[0])
 		return json_text(vm, "sample_error");
 	if (json_object_object_get(vm, "complete") && !json_flag(vm, "complete"))

@@ -13,14 +13,17 @@
 
 #define ATTACH_MAX_VCPUS 64
 #define ATTACH_TRIES 8
+#define ATTACH_THREADS 4
 
 /**
  * struct attach_pool - jobs
- * @lock: protects @done and @running
+ * @lock: protects all but @fd
+ * @waiting: until one of the threads is free, oldest first
  */
 struct attach_pool {
 	pthread_mutex_t lock;
 	struct attach_job *done;
+	struct attach_job *waiting, **last;
 	u32 running;
 	int fd;
 };
@@ -36,6 +39,7 @@ int attach_pool_create(struct attach_pool **ret)
 		free(pool);
 		return -errno;
 	}
+	pool->last = &pool->waiting;
 	pthread_mutex_init(&pool->lock, NULL);
 	*ret = pool;
 	return 0;
@@ -51,6 +55,35 @@ static bool attach_idle(struct attach_pool *pool)
 	return idle;
 }
 
+static void attach_push(struct attach_pool *pool, struct attach_job *job)
+{
+	*pool->last = job;
+	pool->last = &job->next;
+}
+
+static struct attach_job *attach_pop(struct attach_pool *pool)
+{
+	struct attach_job *job = pool->waiting;
+
+	if (!job)
+		return NULL;
+	pool->waiting = job->next;
+	if (!pool->waiting)
+		pool->last = &pool->waiting;
+	job->next = NULL;
+	return job;
+}
+
+static void attach_drop_waiting(struct attach_pool *pool)
+{
+	struct attach_job *job;
+
+	pthread_mutex_lock(&pool->lock);
+	while ((job = attach_pop(pool)))
+		attach_job_destroy(job);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 struct attach_pool *attach_pool_destroy(struct attach_pool *pool,
 					u32 timeout_ms)
 {
@@ -59,6 +92,7 @@ struct attach_pool *attach_pool_destroy(struct attach_pool *pool,
 
 	if (!pool)
 		return NULL;
+	attach_drop_waiting(pool);
 	while (!attach_idle(pool) && clock_ns() < end)
 		poll(NULL, 0, 10);
 	if (!attach_idle(pool))
@@ -76,19 +110,23 @@ int attach_fd(const struct attach_pool *pool)
 	return pool->fd;
 }
 
-static void attach_done(struct attach_job *job)
+/* Return: the job that this thread does next, NULL: none. */
+static struct attach_job *attach_done(struct attach_job *job)
 {
 	struct attach_pool *pool = job->pool;
+	struct attach_job *next;
 	u64 one = 1;
 
 	pthread_mutex_lock(&pool->lock);
 	job->next = pool->done;
 	pool->done = job;
-	pool->running--;
+	next = attach_pop(pool);
+	pool->running -= !next;
 	/* full is as good as written: it is readable */
 	if (write(pool->fd, &one, sizeof(one)) < 0)
 		one = 0;
 	pthread_mutex_unlock(&pool->lock);
+	return next;
 }
 
 struct attach_job *attach_next(struct attach_pool *pool)
@@ -110,11 +148,15 @@ struct attach_job *attach_next(struct attach_pool *pool)
 static int attach_open(struct attach_job *job)
 {
 	struct monitor *monitor = NULL;
+	int error = vms_monitor(job->vms, &job->identity, &monitor,
+				job->no_monitor);
 
-	if (vms_monitor(job->vms, &job->identity, &monitor, job->no_monitor))
+	if (error)
 		monitor = NULL;
 	else
 		job->no_monitor[0] = '\0';
+	job->opened = true;
+	job->monitor_later = error == -EAGAIN;
 	return backend_qemu_open(&job->identity, monitor, &job->backend,
 				 job->why);
 }
@@ -205,8 +247,12 @@ static void attach_try(struct attach_job *job)
 
 static void *attach_run(void *data)
 {
-	attach_try(data);
-	attach_done(data);
+	struct attach_job *job = data;
+
+	while (job) {
+		attach_try(job);
+		job = attach_done(job);
+	}
 	return NULL;
 }
 
@@ -214,12 +260,18 @@ int attach_start(struct attach_pool *pool, struct attach_job *job)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
+	bool wait;
 	int error;
 
 	job->pool = pool;
 	pthread_mutex_lock(&pool->lock);
-	pool->running++;
+	wait = pool->running == ATTACH_THREADS;
+	pool->running += !wait;
+	if (wait)
+		attach_push(pool, job);
 	pthread_mutex_unlock(&pool->lock);
+	if (wait)
+		return 0;
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	error = pthread_create(&thread, &attributes, attach_run, job);

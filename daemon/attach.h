@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Attaching to a VM: reach it, read its registers, find the kernel in its RAM.
- * All of that blocks (libvirt, the monitor, a scan of RAM), so a job runs in a
- * thread of its own; the event loop waits on attach_fd(). A VM has at most one
- * job, which owns the VM's backend while it runs unless it was lent.
+ * All of that blocks (libvirt, the monitor, a scan of RAM), so jobs run in threads
+ * of their own, a few at a time, in turn: each may read all of a guest's RAM. The
+ * event loop waits on attach_fd(). A VM has at most one job, which owns the VM's
+ * backend while it runs unless it was lent.
  */
 #ifndef DAEMON_ATTACH_H
 #define DAEMON_ATTACH_H
@@ -26,7 +27,9 @@ enum attach_result {
  * @vms, @options: borrowed
  * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
  * @why: one line for a person when the result is not ATTACH_FOUND
+ * @opened: this job opened @backend; else the two below say nothing
  * @no_monitor: why there is no monitor, "" if there is one
+ * @monitor_later: there may be one later
  */
 struct attach_job {
 	u64 id;
@@ -37,7 +40,9 @@ struct attach_job {
 	enum attach_result result;
 	struct gi_found found;
 	char why[BACKEND_WHY_LEN];
+	bool opened;
 	char no_monitor[BACKEND_WHY_LEN];
+	bool monitor_later;
 	struct attach_pool *pool;
 	struct attach_job *next;
 };

@@ -19,7 +19,9 @@
 #define BUS_MAX_CLIENTS		64
 #define BUS_ACCEPT_AT_ONCE	8
 #define BUS_MAX_REQUESTS	256
+#define BUS_MAX_QUEUED		1000	/* messages that a client has not read */
 #define BUS_GROUP		"monarch"
+#define BUS_REJOIN_NS		(5 * NS_PER_S)
 
 /**
  * struct bus_client - a peer
@@ -36,11 +38,15 @@ struct bus_client {
 /**
  * struct bus - the server
  * @system: connection to the system bus, or NULL
+ * @rejoin_ns: it is not tried again before this
+ * @said: that there is no system bus
  * @listening: socket at @path, or -1
  */
 struct bus {
 	struct manager *manager;
 	sd_bus *system;
+	u64 rejoin_ns;
+	bool said;
 	sd_event_source *source;
 	int listening;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -56,7 +62,7 @@ static void client_destroy(struct bus_client *client)
 {
 	LIST_REMOVE(client, entry);
 	client->bus->nr_clients--;
-	sd_bus_flush(client->connection);
+	/* not flushed: that waits for a client that does not read, or speak */
 	sd_bus_close_unref(client->connection);
 	free(client);
 }
@@ -64,13 +70,31 @@ static void client_destroy(struct bus_client *client)
 static int on_disconnected(sd_bus_message *message, void *data,
 			   sd_bus_error *error)
 {
-	struct bus_client *client = data;
-
-	LIST_REMOVE(client, entry);
-	client->bus->nr_clients--;
-	sd_bus_close_unref(client->connection);
-	free(client);
+	client_destroy(data);
 	return 0;
+}
+
+/* What the other end does not read is kept for it: up to a bound. */
+static bool is_deaf(sd_bus *connection)
+{
+	uint64_t queued;
+
+	return sd_bus_get_n_queued_write(connection, &queued) >= 0 &&
+	       queued > BUS_MAX_QUEUED;
+}
+
+static void clients_drop_deaf(struct bus *bus)
+{
+	struct bus_client *client, *next;
+
+	for (client = LIST_FIRST(&bus->clients); client; client = next) {
+		next = LIST_NEXT(client, entry);
+		if (!is_deaf(client->connection))
+			continue;
+		log_warning("a client of the socket is dropped: it left more than %u messages unread",
+			    BUS_MAX_QUEUED);
+		client_destroy(client);
+	}
 }
 
 static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
@@ -181,24 +205,53 @@ static int on_connect(sd_event_source *source, int fd, uint32_t revents,
 
 /* The socket. */
 
-/* A socket file that nobody listens on is left from a daemon that died. */
-static int bus_clear_path(const struct sockaddr_un *address)
+/*
+ * Who is at that socket: 0 somebody, -ECONNREFUSED nobody any more, or why that
+ * cannot be told.
+ */
+static int bus_probe(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool alive;
+	int error = 0;
 
 	if (fd < 0)
 		return -errno;
-	alive = !connect(fd, (const struct sockaddr *)address, sizeof(*address)) ||
-		errno == EAGAIN;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
+	    errno != EAGAIN)
+		error = -errno;
 	close(fd);
-	if (alive) {
+	return error;
+}
+
+/*
+ * A socket that nobody listens on is left from a daemon that died, and may go.
+ * Anything else at @path is somebody's: the path may be a mistake.
+ */
+static int bus_clear_path(const struct sockaddr_un *address)
+{
+	const char *path = address->sun_path;
+	struct stat status;
+	int error;
+
+	/* not there, or what is wrong with it is for bind() to say */
+	if (lstat(path, &status))
+		return 0;
+	if (!S_ISSOCK(status.st_mode)) {
+		log_error("%s: expected a socket or nothing, found something else, which stays; use another --bus-socket, or remove it",
+			  path);
+		return -EEXIST;
+	}
+	error = bus_probe(address);
+	if (!error) {
 		log_error("%s: another daemon listens there; stop it, or use another --bus-socket",
-			  address->sun_path);
+			  path);
 		return -EADDRINUSE;
 	}
-	unlink(address->sun_path);
-	return 0;
+	if (error == -ECONNREFUSED && !unlink(path))
+		return 0;
+	log_error("%s: this socket stays, for it cannot be told to be dead: %s; use another --bus-socket, or remove it",
+		  path, strerror(error == -ECONNREFUSED ? errno : -error));
+	return -EADDRINUSE;
 }
 
 static void bus_give_to_group(const char *path)
@@ -251,26 +304,69 @@ static int bus_listen(struct bus *bus, const char *path)
 	return min(error, 0);
 }
 
-/* The system bus is welcome, not needed. */
+/* The system bus is welcome, not needed; it may come and go. */
+
+static void bus_leave_system(struct bus *bus, const char *what, int error)
+{
+	if (!bus->said)
+		log_info("%s (%s): only the socket serves until that changes",
+			 what, strerror(-error));
+	bus->said = true;
+	bus->system = sd_bus_close_unref(bus->system);
+}
+
+static int on_system_gone(sd_bus_message *message, void *data,
+			  sd_bus_error *error)
+{
+	bus_leave_system(data, "the system bus is gone", -ENOTCONN);
+	return 0;
+}
+
+static int on_name(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct bus *bus = data;
+
+	if (sd_bus_message_is_method_error(message, NULL)) {
+		bus_leave_system(bus, "the name " MONARCH_BUS_NAME " on the system bus is refused",
+				 -sd_bus_message_get_errno(message));
+		return 0;
+	}
+	log_info("on the system bus as " MONARCH_BUS_NAME);
+	bus->said = false;
+	return 0;
+}
+
+/* Nothing here waits for the bus: the loop has a quantum to keep. */
 static void bus_join_system(struct bus *bus)
 {
-	const char *what = "no system bus";
 	int error = sd_bus_open_system(&bus->system);
 
-	if (error >= 0) {
-		what = "the name " MONARCH_BUS_NAME " on the system bus is refused";
-		error = sd_bus_request_name(bus->system, MONARCH_BUS_NAME, 0);
-	}
 	if (error >= 0)
 		error = bus_add_object(bus, bus->system);
 	if (error >= 0)
+		error = sd_bus_match_signal(bus->system, NULL, NULL,
+					    "/org/freedesktop/DBus/Local",
+					    "org.freedesktop.DBus.Local",
+					    "Disconnected", on_system_gone, bus);
+	if (error >= 0)
+		error = sd_bus_request_name_async(bus->system, NULL,
+						  MONARCH_BUS_NAME, 0, on_name,
+						  bus);
+	if (error >= 0)
 		error = sd_bus_attach_event(bus->system, bus->manager->event, 0);
-	if (error >= 0) {
-		log_info("on the system bus as " MONARCH_BUS_NAME);
+	if (error < 0)
+		bus_leave_system(bus, "no system bus", error);
+}
+
+static void bus_tend_system(struct bus *bus, u64 now_ns)
+{
+	if (bus->system && is_deaf(bus->system))
+		bus_leave_system(bus, "the system bus reads nothing", -EPIPE);
+	if (!bus->manager->options.system_bus || bus->system ||
+	    now_ns < bus->rejoin_ns)
 		return;
-	}
-	log_info("%s (%s): only the socket serves", what, strerror(-error));
-	bus->system = sd_bus_close_unref(bus->system);
+	bus->rejoin_ns = now_ns + BUS_REJOIN_NS;
+	bus_join_system(bus);
 }
 
 int bus_create(struct manager *manager, struct bus **ret)
@@ -290,8 +386,6 @@ int bus_create(struct manager *manager, struct bus **ret)
 		bus_destroy(bus);
 		return error;
 	}
-	if (manager->options.system_bus)
-		bus_join_system(bus);
 	*ret = bus;
 	return 0;
 }
@@ -327,6 +421,8 @@ void bus_tick(struct bus *bus, u64 now_ns)
 
 	if (!bus)
 		return;
+	clients_drop_deaf(bus);
+	bus_tend_system(bus, now_ns);
 	for (request = TAILQ_FIRST(&bus->requests); request; request = next) {
 		next = TAILQ_NEXT(request, entry);
 		if (now_ns < request->end_ns &&
@@ -345,8 +441,7 @@ struct bus *bus_destroy(struct bus *bus)
 		request_end(bus, TAILQ_FIRST(&bus->requests));
 	while (!LIST_EMPTY(&bus->clients))
 		client_destroy(LIST_FIRST(&bus->clients));
-	if (bus->system)
-		sd_bus_flush_close_unref(bus->system);
+	sd_bus_close_unref(bus->system);
 	sd_event_source_unref(bus->source);
 	if (bus->listening >= 0)
 		close(bus->listening);
@@ -374,7 +469,7 @@ static void bus_emit(struct bus *bus, const char *signal, const char *types,
 
 	if (!bus)
 		return;
-	if (bus->system)
+	if (bus->system && sd_bus_is_ready(bus->system) > 0)
 		connections[nr++] = bus->system;
 	LIST_FOREACH(client, &bus->clients, entry)
 		if (client->heard)

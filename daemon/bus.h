@@ -37,7 +37,10 @@ struct bus *bus_destroy(struct bus *bus);
  */
 int bus_serve(struct bus *bus, int fd);
 
-/* Answer requests that have come true or waited long enough. */
+/*
+ * Answer requests that have come true or waited long enough; drop clients that
+ * read nothing; join the system bus where we are not on it. Once per quantum.
+ */
 void bus_tick(struct bus *bus, u64 now_ns);
 
 /* Signals. @bus may be NULL. */

@@ -39,7 +39,7 @@ static struct vm *find_running(struct manager *manager, const char *name,
 			       sd_bus_error *error)
 {
 	struct vm *vm = manager_find_vm(manager, name);
-	char shown[MONARCH_ESCAPED_SIZE(128)], why[MONARCH_ESCAPED_SIZE(256)];
+	char shown[MONARCH_ESCAPED_SIZE(128)], why[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
 
 	if (!vm) {
 		error_no_vm(manager, error, name);
@@ -172,6 +172,16 @@ static int check_stoppable(const struct bus_request *request,
 	return 0;
 }
 
+/* The reason may quote a VM's name, and a reply that is not UTF-8 is not sent at all. */
+static int error_no_edit(const struct vm *vm, sd_bus_error *error)
+{
+	char why[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
+
+	return sd_bus_error_setf(error, MONARCH_ERROR_REFUSED,
+		"processes of this VM can be seen, not stopped: %s",
+		monarch_escape(why, sizeof(why), vm_no_edit(vm)));
+}
+
 static int check_request(const struct bus_request *request, const struct vm *vm,
 			 const char *name, bool all, sd_bus_error *error)
 {
@@ -184,9 +194,7 @@ static int check_request(const struct bus_request *request, const struct vm *vm,
 			"%u processes have this name, at most %zu can be named at once; name pids, or write a policy",
 			request->nr, ARRAY_SIZE(request->targets));
 	if (vm_no_edit(vm)[0])
-		return sd_bus_error_setf(error, MONARCH_ERROR_REFUSED,
-			"processes of this VM can be seen, not stopped: %s",
-			vm_no_edit(vm));
+		return error_no_edit(vm, error);
 	return request->stop ? check_stoppable(request, vm, error) : 0;
 }
 
@@ -337,27 +345,84 @@ static int call_get_statistics(sd_bus_message *message, void *data,
 
 /* Orders. */
 
+/* Why orphans in @vm cannot be found or resumed now; "" if they can. */
+static const char *recover_obstacle(const struct vm *vm)
+{
+	if (vm->state == VM_RUNS && !vm->has_snapshot)
+		return "is not seen into yet";
+	return vm_no_edit(vm);
+}
+
+static int put_skipped(sd_bus_message *reply, const struct vm *vm)
+{
+	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	char why[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
+
+	monarch_escape(name, sizeof(name), vm->identity.name);
+	monarch_escape(why, sizeof(why), recover_obstacle(vm));
+	return sd_bus_message_append(reply, "{ss}", name, why);
+}
+
+static u32 recover_all(struct manager *manager)
+{
+	struct vm *vm;
+	u32 found = 0;
+
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (!recover_obstacle(vm)[0])
+			found += vm_recover(vm, manager->now_ns);
+	return found;
+}
+
+/* Orphans found, and the VMs that were left out though all were asked for. */
+static int reply_recovered(sd_bus_message *message, struct manager *manager,
+			   u32 found, bool all)
+{
+	sd_bus_message *reply = NULL;
+	int result = reply_open(message, &reply, "{sv}");
+	struct vm *vm;
+
+	if (result >= 0)
+		result = sd_bus_message_append(reply, "{sv}", "orphans", "u",
+					       found);
+	if (result >= 0)
+		result = sd_bus_message_open_container(reply, 'e', "sv");
+	if (result >= 0)
+		result = sd_bus_message_append(reply, "s", "skipped");
+	if (result >= 0)
+		result = sd_bus_message_open_container(reply, 'v', "a{ss}");
+	if (result >= 0)
+		result = sd_bus_message_open_container(reply, 'a', "{ss}");
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (result >= 0 && all && recover_obstacle(vm)[0])
+			result = put_skipped(reply, vm);
+	for (u32 i = 0; i < 3; i++)
+		if (result >= 0)
+			result = sd_bus_message_close_container(reply);
+	return reply_send(reply, result);
+}
+
 static int call_recover(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct manager *manager = data;
 	const char *name;
 	struct vm *vm;
-	u32 found = 0;
+	u32 found;
 	int result = sd_bus_message_read(message, "s", &name);
 
 	manager->host.stats.calls++;
 	if (result < 0)
 		return result;
-	if (*name) {
-		vm = find_running(manager, name, error);
-		if (!vm)
-			return -EINVAL;
-		found = vm_recover(vm, manager->now_ns);
-	} else {
-		TAILQ_FOREACH(vm, &manager->vms, entry)
-			found += vm_recover(vm, manager->now_ns);
-	}
-	return sd_bus_reply_method_return(message, "u", found);
+	if (!*name)
+		return reply_recovered(message, manager, recover_all(manager),
+				       true);
+	vm = find_running(manager, name, error);
+	if (!vm)
+		return -EINVAL;
+	if (vm_no_edit(vm)[0])
+		return error_no_edit(vm, error);
+	found = vm_recover(vm, manager->now_ns);
+	return reply_recovered(message, manager, found, false);
 }
 
 static int call_reload(sd_bus_message *message, void *data, sd_bus_error *error)
@@ -415,7 +480,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
 		      SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Resume", "ssb", "aa{sv}", call_resume,
 		      SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD("Recover", "s", "u", call_recover,
+	SD_BUS_METHOD("Recover", "s", "a{sv}", call_recover,
 		      SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Reload", "", "u", call_reload,
 		      SD_BUS_VTABLE_UNPRIVILEGED),

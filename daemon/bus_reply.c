@@ -99,6 +99,18 @@ static int put_vm_kernel(int result, sd_bus_message *reply, const struct vm *vm)
 	return put_text(result, reply, "accounting", "guest");
 }
 
+/* Of what waits for a hold; without that, the last failure says nothing. */
+static int put_vm_hold(int result, sd_bus_message *reply, const struct vm *vm)
+{
+	bool waits = vm->hold_error && !TAILQ_EMPTY(&vm->table->stops);
+	char text[128] = "";
+
+	if (waits)
+		snprintf(text, sizeof(text), "what is to be stopped or resumed in it %s",
+			 vm_hold_text(vm));
+	return put_text(result, reply, "hold_error", text);
+}
+
 static int put_vm_figures(int result, sd_bus_message *reply,
 			  const struct vm *vm)
 {
@@ -123,6 +135,7 @@ static int put_vm_figures(int result, sd_bus_message *reply,
 	result = put_number(result, reply, "sample_failures", vm->pace.failures);
 	result = put_text(result, reply, "sample_error", vm->pace.error ?
 			  strerror(-vm->pace.error) : "");
+	result = put_vm_hold(result, reply, vm);
 	result = put_number(result, reply, "holds", vm->holds);
 	return put_number(result, reply, "hold_max_ns", vm->hold_max_ns);
 }
@@ -339,7 +352,9 @@ static bool target_done(const struct proc *proc, bool stop)
 		return true;
 	if (stop)
 		return proc->now.stopped >= GI_ASLEEP;
-	return !proc->stop.involved || proc_wanted(proc);
+	if (proc_wanted(proc))
+		return true;
+	return !proc->stop.involved && !gi_stop_is_ours(proc->now.stopped);
 }
 
 bool bus_request_done(struct manager *manager, const struct bus_request *request)
@@ -364,6 +379,18 @@ static bool target_untouched(const struct proc *proc, bool stop)
 	       proc->now.stopped == GI_RUNS;
 }
 
+/* Of a process that nobody here wants stopped; the guest may say otherwise. */
+static const char *resume_outcome(const struct proc *proc, const char **ret_why)
+{
+	if (proc->stop.involved)
+		return "waking";
+	if (proc->now.stopped == GI_GUEST_FROZEN)
+		*ret_why = gi_refusal_text(GI_REFUSE_GUEST_FROZEN);
+	else if (gi_stop_is_ours(proc->now.stopped))
+		*ret_why = "is stopped by nobody known here; `monarchctl recover` frees it";
+	return gi_stop_state_name(proc->now.stopped);
+}
+
 /* What has become of it, in a word and in a sentence. */
 static const char *target_outcome(const struct vm *vm, const struct proc *proc,
 				  bool stop, const char **ret_why)
@@ -384,11 +411,11 @@ static const char *target_outcome(const struct vm *vm, const struct proc *proc,
 		return "refused";
 	if (stop)
 		return gi_stop_state_name(proc->now.stopped);
-	if (!proc->stop.involved)
-		return "runs";
-	if (proc_wanted(proc))
+	if (proc_wanted(proc)) {
 		*ret_why = "is held by a policy";
-	return proc_wanted(proc) ? "held" : "waking";
+		return "held";
+	}
+	return resume_outcome(proc, ret_why);
 }
 
 static int put_target(sd_bus_message *reply, const struct vm *vm,

@@ -2,9 +2,10 @@
 /*
  * A note that outlives us: "I have stopped this VM". If we die in the middle of
  * a hold, whoever opens the VM next finds it and lets the VM run. It is a page
- * of a file in the runtime directory, so that setting it costs a store.
+ * of a file, so that setting it costs a store.
  *
- * The file's lock says whose VM this is: one owner at a time.
+ * The file's lock says whose VM this is: one owner at a time. So all who might
+ * want it must look at the same place, whatever other directories they are given.
  */
 #ifndef DAEMON_HELD_FLAG_H
 #define DAEMON_HELD_FLAG_H

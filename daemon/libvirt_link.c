@@ -3,7 +3,7 @@
  * The connection to libvirt. Its thread runs libvirt's own event loop; all that
  * blocks on connecting and listing happens here. A connection that broke
  * (libvirtd restarts, stops answering keepalives) is closed and tried again
- * every two seconds.
+ * every two seconds. Why it cannot be made is logged when it changes.
  *
  * Lifecycle events are used as a hint only: at each one the list of active
  * domains is asked for again, so that nothing hangs on having seen them all.
@@ -14,10 +14,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "../include/monarch/escape.h"
 #include "libvirt_link.h"
+#include "log.h"
 
 #define RETRY_MS		2000
 #define KEEPALIVE_SECONDS	5
@@ -35,6 +38,7 @@ struct libvirt_link {
 	int wake_fd;
 	pthread_mutex_t lock;
 	virConnectPtr connection;	/* under lock */
+	char said[512];			/* why not connected; link's thread only */
 	char uri[];
 };
 
@@ -108,20 +112,37 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain,
 	return 0;
 }
 
+/* It is tried for ever: said once, and again when the reason is another one. */
+static void say_unreachable(struct libvirt_link *link)
+{
+	char why[sizeof(link->said)];
+
+	monarch_escape(why, sizeof(why), virGetLastErrorMessage());
+	if (!strcmp(link->said, why))
+		return;
+	memcpy(link->said, why, sizeof(why));
+	log_warning("libvirt cannot be reached at %s: %s; it is tried again, until then its VMs can be seen, not stopped (--libvirt-uri, --no-libvirt)",
+		    link->uri, why);
+}
+
 static bool connect_now(struct libvirt_link *link)
 {
 	virConnectPtr connection = virConnectOpen(link->uri);
 
-	if (!connection)
+	if (!connection) {
+		say_unreachable(link);
 		return false;
+	}
 	link->broken = false;
 	if (virConnectRegisterCloseCallback(connection, on_close, link, NULL) ||
 	    virConnectDomainEventRegisterAny(
 		    connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
 		    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), link, NULL) < 0) {
+		say_unreachable(link);
 		virConnectClose(connection);
 		return false;
 	}
+	link->said[0] = '\0';
 	virConnectSetKeepAlive(connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
 	set_connection(link, connection);
 	link->changed = true;

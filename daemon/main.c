@@ -138,8 +138,6 @@ static void options_complete(struct manager_options *options)
 			 options->runtime_dir);
 		options->bus_socket = socket_path;
 	}
-	/* the backends keep their own notes below it */
-	setenv("MONARCH_RUNTIME_DIR", options->runtime_dir, 1);
 	/* the cache only saves time */
 	if (mkdir(options->cache_dir, 0755) && errno != EEXIST)
 		log_warning("%s: cannot be made, so layouts are not cached: %s",

@@ -340,16 +340,18 @@ static void manager_status(struct manager *manager)
 static void manager_report_left(struct manager *manager, const struct vm *vm)
 {
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	char no_edit[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
 	const struct proc *proc;
 
 	monarch_escape(name, sizeof(name), vm->identity.name);
+	monarch_escape(no_edit, sizeof(no_edit), vm_no_edit(vm));
 	TAILQ_FOREACH(proc, &vm->table->stops, stopping) {
 		manager->left++;
 		log_error("VM %s: process %u (%s) could not be resumed: it %s; `monarchctl recover` after the next start does it",
 			  name, proc->now.pid, proc_name(proc),
 			  vm->hold_error ? vm_hold_text(vm) :
-			  vm_no_edit(vm)[0] ? vm_no_edit(vm) :
-					      gi_refusal_text(proc->stop.refusal));
+			  no_edit[0] ? no_edit :
+				       gi_refusal_text(proc->stop.refusal));
 	}
 }
 
@@ -460,21 +462,24 @@ static int on_reload_signal(sd_event_source *source,
 static int manager_lock(struct manager *manager)
 {
 	char path[4096];
+	int error;
 
 	if (mkdir(manager->options.runtime_dir, 0755) && errno != EEXIST) {
+		error = errno;
 		log_error("%s: cannot be made: %s",
-			  manager->options.runtime_dir, strerror(errno));
-		return -errno;
+			  manager->options.runtime_dir, strerror(error));
+		return -error;
 	}
 	snprintf(path, sizeof(path), "%s/lock", manager->options.runtime_dir);
 	manager->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 			     0600);
 	if (manager->lock >= 0 && !flock(manager->lock, LOCK_EX | LOCK_NB))
 		return 0;
-	log_error("%s: %s", path, errno == EWOULDBLOCK ?
-		  "another monarchd is running; stop it first, or give this one another --runtime-dir" :
-		  strerror(errno));
-	return -errno;
+	error = errno;
+	log_error("%s: %s", path, error == EWOULDBLOCK ?
+		  "another monarchd is running; stop it first, or give each its own VMs (--only) and this one another --runtime-dir" :
+		  strerror(error));
+	return -error;
 }
 
 static int manager_policies(struct manager *manager)

@@ -14,6 +14,7 @@
 #define VM_SILENCE_NS		(2 * NS_PER_S)
 #define VM_FAILING_NS		(1 * NS_PER_S)
 #define VM_SETTLE_NS		(5 * NS_PER_S)
+#define VM_MONITOR_NS		(5 * NS_PER_S)	/* doubled up to thrice */
 
 const char *vm_state_name(enum vm_state state)
 {
@@ -60,8 +61,8 @@ struct vm *vm_destroy(struct vm *vm)
 		return NULL;
 	vm_forget_kernel(vm);
 	table_vm_destroy(vm->table);
-	/* lent or not, the job has it from now on */
-	if (!vm->job)
+	/* lent or not, the job has it from now on, unless it opens its own */
+	if (!vm->job || vm->seeking)
 		backend_destroy(vm->backend);
 	free(vm);
 	return NULL;
@@ -90,17 +91,25 @@ static void vm_start_job(struct vm *vm, u64 now_ns)
 	job->vms = vm->host->vms;
 	job->identity = vm->identity;
 	job->options = &vm->host->find;
-	job->backend = vm->backend;
+	job->backend = vm->seeking ? NULL : vm->backend;
 	if (attach_start(vm->host->pool, job)) {
 		job->backend = NULL;
 		attach_job_destroy(job);
 		vm->retry_ns = now_ns + NS_PER_S;
+		vm->seeking = false;
 		return;
 	}
 	vm->job = job;
-	vm->lent = vm->state == VM_RUNS;
-	if (!vm->lent)
+	vm->lent = vm->state == VM_RUNS && !vm->seeking;
+	if (!vm->lent && !vm->seeking)
 		vm->backend = NULL;
+}
+
+/* The one in use stays, and with it what is known, until there is a better. */
+static void vm_seek_monitor(struct vm *vm, u64 now_ns)
+{
+	vm->seeking = true;
+	vm_start_job(vm, now_ns);
 }
 
 void vm_look_again(struct vm *vm, u64 now_ns)
@@ -127,11 +136,15 @@ void vm_tend(struct vm *vm, u64 now_ns)
 	if (vm->state == VM_RUNS ? vm_suspicious(vm, now_ns) :
 				   now_ns >= vm->retry_ns)
 		vm_start_job(vm, now_ns);
+	else if (vm->state == VM_RUNS && vm->monitor_later &&
+		 now_ns >= vm->monitor_ns)
+		vm_seek_monitor(vm, now_ns);
 }
 
 static void vm_set_state(struct vm *vm, enum vm_state state, const char *why)
 {
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	char shown[MONARCH_ESCAPED_SIZE(sizeof(vm->why))];
 	bool changed = vm->state != state || strcmp(vm->why, why);
 
 	vm->state = state;
@@ -140,7 +153,8 @@ static void vm_set_state(struct vm *vm, enum vm_state state, const char *why)
 		return;
 	log_info("VM %s: %s%s%s",
 		 monarch_escape(name, sizeof(name), vm->identity.name),
-		 vm_state_name(state), why[0] ? ": " : "", why);
+		 vm_state_name(state), why[0] ? ": " : "",
+		 monarch_escape(shown, sizeof(shown), vm->why));
 	vm->host->event(vm->host, VM_EVENT_STATE, vm, NULL);
 }
 
@@ -248,13 +262,44 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 	vm_set_state(vm, VM_RUNS, "");
 }
 
+/* What @job, which opened a backend, found out about the monitor. */
+static void vm_note_monitor(struct vm *vm, const struct attach_job *job,
+			    u64 now_ns)
+{
+	memcpy(vm->no_monitor, job->no_monitor, sizeof(vm->no_monitor));
+	vm->monitor_later = job->monitor_later;
+	vm->monitor_ns = now_ns + (VM_MONITOR_NS << min(vm->monitor_tries, 3u));
+	vm->monitor_tries = vm->monitor_later ? vm->monitor_tries + 1 : 0;
+}
+
+static void vm_sought(struct vm *vm, struct attach_job *job, u64 now_ns)
+{
+	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+
+	vm_note_monitor(vm, job, now_ns);
+	if (job->result != ATTACH_FOUND || vm->no_monitor[0])
+		return;
+	log_info("VM %s: its monitor can be used now",
+		 monarch_escape(name, sizeof(name), vm->identity.name));
+	backend_destroy(vm->backend);
+	vm->backend = job->backend;
+	job->backend = NULL;
+	vm_take_kernel(vm, job, now_ns);
+}
+
 void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns)
 {
 	vm->job = NULL;
+	if (vm->seeking) {
+		vm->seeking = false;
+		vm_sought(vm, job, now_ns);
+		attach_job_destroy(job);
+		return;
+	}
 	vm->backend = job->backend;
 	job->backend = NULL;
-	if (!vm->lent)
-		memcpy(vm->no_monitor, job->no_monitor, sizeof(vm->no_monitor));
+	if (job->opened)
+		vm_note_monitor(vm, job, now_ns);
 	if (job->result != ATTACH_FOUND)
 		vm_not_found(vm, job, now_ns);
 	else if (vm->lent && vm_same_kernel(vm, job))

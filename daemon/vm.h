@@ -74,8 +74,12 @@ struct vm_pace {
 
 /**
  * struct vm - a VM
- * @why: about @state, for a person
+ * @why: about @state, for a person; like @no_monitor, it may quote a VM's name,
+ *	and is escaped by who shows it
+ * @no_monitor: why there is none, "" if there is; @monitor_later: there may be
+ * @monitor_ns: no other try for one before this, @monitor_tries: so far
  * @lent: the running job uses @backend, which stays ours
+ * @seeking: the running job opens another backend, with a monitor perhaps
  * @current: which of @snapshots is valid
  * @running: per CPU, index of the running process in the snapshot
  * @scan: look for orphans in the next snapshot
@@ -90,8 +94,12 @@ struct vm {
 	enum vm_state state;
 	char why[BACKEND_WHY_LEN];
 	char no_monitor[BACKEND_WHY_LEN];
+	bool monitor_later;
+	u64 monitor_ns;
+	u32 monitor_tries;
 	struct attach_job *job;
 	bool lent;
+	bool seeking;
 	u32 tries;
 	u64 retry_ns;
 	struct backend *backend;

@@ -8,6 +8,7 @@
  * A process that libvirt started (its monitor is libvirt's) is reported when
  * libvirt lists its domain; if it does not within some seconds, the process
  * belongs to a libvirt that we are not connected to, and is reported as it is.
+ * Should its domain be listed later, it goes and appears anew, as libvirt's.
  *
  * The end of a process is seen at once, through a pidfd. Processes are looked
  * for each second, but only while processes are being made on this host, and
@@ -125,21 +126,28 @@ static const struct libvirt_domain *find_domain(struct vms *vms,
 	return NULL;
 }
 
+static bool may_be_listed_yet(const struct vms *vms,
+			      const struct process *process)
+{
+	return process->of_libvirt && vms->link &&
+	       clock_ms() - process->seen_ms < LIBVIRT_PATIENCE_MS;
+}
+
 static void report_process(struct vms *vms, struct process *process)
 {
-	const struct libvirt_domain *domain;
-
-	if (process->reported)
-		return;
-	domain = process->of_libvirt ?
+	const struct libvirt_domain *domain =
+		process->of_libvirt && !process->identity.libvirt ?
 		find_domain(vms, process->identity.uuid) : NULL;
+
+	if (!domain && (process->reported || may_be_listed_yet(vms, process)))
+		return;
+	/* reported while libvirt was away: who it is changes with its domain */
+	if (process->reported)
+		queue(vms, VMS_GONE, &process->identity);
 	if (domain) {
 		process->identity.libvirt = true;
 		memcpy(process->identity.name, domain->name,
 		       sizeof(domain->name));
-	} else if (process->of_libvirt && vms->link &&
-		   clock_ms() - process->seen_ms < LIBVIRT_PATIENCE_MS) {
-		return;
 	}
 	process->reported = true;
 	queue(vms, VMS_APPEARED, &process->identity);
@@ -474,5 +482,5 @@ int vms_monitor(struct vms *vms, const struct vm_identity *identity,
 			 cmdline.qmp_path, err == -EBUSY ?
 			 "another client is connected, and QEMU serves one" :
 			 strerror(-err));
-	return err ? -ENOENT : 0;
+	return err ? -EAGAIN : 0;
 }

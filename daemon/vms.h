@@ -37,7 +37,8 @@ int vms_next(struct vms *vms, struct vms_event *ret);
 /*
  * A monitor for this VM: through libvirt, or the QMP socket of its command
  * line. Blocks up to some seconds: call it off the event loop.
- * Return: 0; -ENOENT it has none that we can use (@why says what to do).
+ * Return: 0; -ENOENT it has none that we can use, -EAGAIN not now, but perhaps
+ * later (@why says what to do).
  */
 int vms_monitor(struct vms *vms, const struct vm_identity *identity,
 		struct monitor **ret, char why[BACKEND_WHY_LEN]);

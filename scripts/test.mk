@@ -43,26 +43,31 @@ check: deps
 
 check-quick: check-static check-unit
 
-check-static:
+# Every target below works on a fresh machine. What is built with packages that
+# were missing is built by another make, after they have come.
+
+check-static: deps
 	@scripts/check-layers
 
 # gcc and clang, warnings are errors.
-check-build:
+check-build: deps
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc WERROR=-Werror all tests
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=$(CLANG) WERROR=-Werror all tests
 
-.PHONY: tests
+.PHONY: tests guest-tests
+guest-tests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS))
+
 tests: $(patsubst %.c,$(BUILD)/%,$(UNIT) $(GUEST_TESTS) $(BENCH)) $(BUILD)/test/core/suite
 
 unit-run: $(patsubst %.c,$(BUILD)/%,$(UNIT)) $(BUILD)/test/core/suite
 	@scripts/run-units $^
 
-check-unit:
+check-unit: deps
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN="$(SANITIZE)" OPT="-O1 -g" \
 		WERROR=-Werror all unit-run
 
 # libFuzzer is LLVM's; what a fuzzer tests is built with its coverage.
-fuzzers:
+fuzzers: deps
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=$(CLANG) OPT="-O1 -g" \
 		SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" \
 		WERROR=-Werror fuzz-programs
@@ -77,28 +82,35 @@ $(BUILD)/test/fuzz/%: $(BUILD)/test/fuzz/%.o $(BUILD)/test/core/fake_guest.o \
 check-fuzz: fuzzers
 	@scripts/run-fuzzers $(FUZZ_SECONDS) $(patsubst %.c,$(BUILD)/fuzz/%,$(FUZZ))
 
-check-kbuild:
+check-kbuild: deps
 	@scripts/check-kbuild
 
-check-types: $(BUILD)/monarch-guestinfo
+check-types: deps
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/monarch-guestinfo
 	@scripts/check-types
 
-check-dwarf-full: $(BUILD)/monarch-guestinfo
+check-dwarf-full: deps
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/monarch-guestinfo
 	@scripts/check-types --full
 
-check-guests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+check-guests: deps
+	$(Q)$(MAKE) --no-print-directory guest-tests all
 	@scripts/check-guests $(GUESTS)
 
-check-daemon: all
+check-daemon: deps
+	$(Q)$(MAKE) --no-print-directory all
 	@BUILD="$(BUILD)" scripts/check-daemon $(CASES)
 
-check-backend: $(BUILD)/test/guest/backend_guest
-	@scripts/run-units $<
+check-backend: deps
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/test/guest/backend_guest
+	@scripts/run-units $(BUILD)/test/guest/backend_guest
 
-soak: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+soak: deps
+	$(Q)$(MAKE) --no-print-directory guest-tests all
 	@CYCLES=10000 scripts/check-guests $(GUESTS)
 
-bench: $(patsubst %.c,$(BUILD)/%,$(BENCH)) all
+bench: deps
+	$(Q)$(MAKE) --no-print-directory $(patsubst %.c,$(BUILD)/%,$(BENCH)) all
 	@scripts/bench
 
 demo: deps

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What can go wrong: each gives one line that names the thing, and changes nothing."""
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 
-from lab import (BUILD, CACHE, LOGS, PREFIX, RUN, Daemon, expect, expect_one_line, must, run,
-                 wait_until, write)
+from lab import (BUILD, CACHE, LOGS, PREFIX, RUN, Daemon, expect, expect_one_line, must, read,
+                 run, wait_until, write)
 
 
 def case_wrong_VM_name(lab):
@@ -57,6 +59,35 @@ def case_second_daemon_and_socket_in_use(lab):
     expect_one_line("a monarchd on the same socket", "\n".join(lines),
                     ["another daemon listens", RUN + "/bus", "--bus-socket"])
     expect(lab.state(lab.one.name) == "running", "the first daemon was hurt")
+
+
+def case_second_daemon_elsewhere_gets_no_VM_that_has_one(lab):
+    lab.need_daemon()
+    lab.wait_state(lab.one.name, "running")
+    pid = lab.one.load("spin", "mine")
+    lab.wait_seen(lab.one, pid)
+    lab.done("suspend", lab.one.name, pid)
+    other = Daemon(lab, "--libvirt-uri", lab.uri, "--no-system-bus", run_dir=RUN + "/other")
+    refused = "VM %s: unreachable" % lab.one.name
+    wait_until("the second one is refused the VM", lambda: refused in other.text())
+    expect("another Monarch has it" in other.text(), "not said why: %s", other.last_line())
+    code, _ = other.end()
+    expect(code == 0, "exit code %d: %s", code, other.last_line())
+    lab.one.expect_stopped(pid)
+    lab.done("resume", lab.one.name, pid)
+    lab.one.kill(pid)
+
+
+def case_socket_path_that_is_a_file(lab):
+    path = RUN + "/precious"
+    write(path, "precious")
+    daemon = Daemon(lab, "--no-libvirt", "--no-system-bus", ready=False, run_dir=RUN + "/other",
+                    env={"MONARCH_BUS": path})
+    code = daemon.process.wait(20)
+    expect(code == 1, "exit code %d", code)
+    lines = [line for line in daemon.text().split("\n") if "in force" not in line]
+    expect_one_line("monarchd", "\n".join(lines), [path, "expected a socket", "--bus-socket"])
+    expect(read(path) == "precious", "the file is not what it was: %r", read(path))
 
 
 def case_guest_still_booting(lab):
@@ -138,25 +169,42 @@ def case_guests_that_are_not_Linux(lab):
     wait_until("they are forgotten", lambda: not any(lab.vm(name) for name in names))
 
 
+def fake_encrypted(lab, name):
+    """No encrypted guest can run here: a process that looks like its QEMU, until stdin ends."""
+    fake = RUN + "/qemu-system-x86_64"
+    if not os.path.exists(fake):
+        shutil.copyfile("/bin/dash", fake)
+        os.chmod(fake, 0o755)
+    return lab.spawn(fake, "-c", "read x", "-name", "guest=" + name, "-machine",
+                     "q35,confidential-guest-support=sev0", "-object", "sev-guest,id=sev0",
+                     stdin=subprocess.PIPE)
+
+
 def case_hostile_VM_name_is_escaped(lab):
+    lab.need_daemon()
+    logged = len(lab.daemon.text())
     machine = lab.qemu(PREFIX + "\033[31m\nx", "-M", "pc", "-m", "64", "-S")
-    shown = PREFIX + "\\x1b[31m\\x0ax"
+    # why it cannot be reached quotes its name once more
+    other = fake_encrypted(lab, PREFIX + "\033[32m\ny")
+    shown, refused = PREFIX + "\\x1b[31m\\x0ax", PREFIX + "\\x1b[32m\\x0ay"
     wait_until("it is seen", lambda: lab.vm(shown))
+    wait_until("the other is refused", lambda: lab.state(refused) == "unreachable")
     expect(lab.done("vms").replace("\n", "").isprintable(), "vms: unprintable output")
     lab.refused(1, "ps", shown, names=[shown])
+    lab.refused(1, "suspend", refused, "1", names=[refused, "encrypted"])
     machine.terminate()
-    wait_until("it is forgotten", lambda: not lab.vm(shown))
+    other.stdin.close()
+    wait_until("they are forgotten", lambda: not lab.vm(shown) and not lab.vm(refused))
+    lines = lab.daemon.text()[logged:].rstrip("\n").split("\n")
+    expect(any(refused + ": unreachable" in line and "encrypted" in line for line in lines),
+           "not logged: %s", lines)
+    expect(all(line.startswith("monarchd: ") and line.isprintable() for line in lines),
+           "the log is not escaped: %r", lines)
 
 
 def case_fake_encrypted_VM(lab):
-    """No encrypted guest can run here: a process that looks like its QEMU."""
-    fake = RUN + "/qemu-system-x86_64"
-    shutil.copyfile("/bin/dash", fake)
-    os.chmod(fake, 0o755)
     name = PREFIX + "encrypted"
-    machine = lab.spawn(fake, "-c", "read x", "-name", "guest=" + name, "-machine",
-                        "q35,confidential-guest-support=sev0", "-object", "sev-guest,id=sev0",
-                        stdin=subprocess.PIPE)
+    machine = fake_encrypted(lab, name)
     wait_until("it is refused", lambda: lab.state(name) == "unreachable")
     lab.refused(1, "ps", name, names=[name, "encrypted", "cannot be read"])
     lab.refused(1, "suspend", name, "1", names=[name, "encrypted"])
@@ -192,6 +240,31 @@ def case_VM_without_a_monitor_can_be_seen_only(lab):
                                               lab.processes_of(name).values()))
     lab.refused(1, "suspend", name, "spin", names=[name, "-qmp unix:"])
     lab.refused(4, "suspend", name, "nosuch", names=[name, "nosuch"])
+    lab.refused(1, "recover", name, names=[name, "-qmp unix:"])
+    lab.refused(1, "recover", names=[name, "stay stopped", "-qmp unix:"])
+    skipped = json.loads(lab.ctl("--json", "recover").stdout)["skipped"]
+    expect(list(skipped) == [name], "recover skipped %s", skipped)
     row = [line for line in lab.done("vms").split("\n") if name in line]
     expect("-qmp unix:" in row[0], "vms does not show it: %s", row)
     machine.terminate()
+
+
+def case_VM_whose_monitor_is_taken_for_a_while(lab):
+    """QEMU serves one client per QMP socket: until it leaves, the VM can be seen only."""
+    name = PREFIX + "taken"
+    guest = lab.plain_vm(name, "--pvh")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect(os.path.dirname(guest.console) + "/qmp.sock")
+        guest.wait_booted()
+        lab.wait_state(name, "running")
+        pid = guest.load("spin", "spinner")
+        lab.wait_seen(guest, pid)
+        lab.refused(1, "suspend", name, pid, names=[name, "another client is connected"])
+    wait_until("its monitor can be used",
+               lambda: not lab.vm(name)["no_edit_why"], 60)
+    lab.wait_seen(guest, pid)
+    lab.done("suspend", name, pid)
+    guest.expect_stopped(pid)
+    lab.done("resume", name, pid)
+    guest.expect_runs(pid)
+    lab.script("vm", "stop", name)

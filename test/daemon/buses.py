@@ -64,11 +64,16 @@ def case_the_socket_speaks_DBus_to_busctl(lab):
     lab.one.kill(pid)
 
 
+def start_bus(lab):
+    bus = lab.spawn("dbus-daemon", "--config-file=" + RUN + "/bus.conf", "--nofork", "--nopidfile",
+                    "--nosyslog")
+    wait_until("the bus is there", lambda: os.path.exists(RUN + "/system-bus"))
+    return bus
+
+
 def case_the_system_bus_with_our_policy_for_it(lab):
     write(RUN + "/bus.conf", BUS_CONFIG.format(run=RUN, tree=TREE))
-    lab.spawn("dbus-daemon", "--config-file=" + RUN + "/bus.conf", "--nofork", "--nopidfile",
-              "--nosyslog")
-    wait_until("the bus is there", lambda: os.path.exists(RUN + "/system-bus"))
+    bus = start_bus(lab)
     address = "unix:path=%s/system-bus" % RUN
     env = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=address)
     if lab.daemon:
@@ -76,6 +81,7 @@ def case_the_system_bus_with_our_policy_for_it(lab):
     lab.daemon = type(lab.daemon)(lab, "--libvirt-uri", lab.uri,
                                   env={"DBUS_SYSTEM_BUS_ADDRESS": address})
     lab.wait_state(lab.one.name, "running")
+    wait_until("it is on the bus", lambda: lab.daemon.text().count("on the system bus as") == 1)
     check_interface(busctl(["--system"], "introspect", NAME, OBJECT, env=env))
     vms = busctl(["--system"], "call", NAME, OBJECT, MANAGER, "ListVMs", env=env)
     expect(lab.one.name in vms, "ListVMs: %s", vms)
@@ -89,6 +95,16 @@ def case_the_system_bus_with_our_policy_for_it(lab):
                 OBJECT, MANAGER, "Reload", env=env)
     expect(other.returncode != 0 and "denied" in other.stderr.lower(),
            "a stranger may call Reload: %s%s", other.stdout, other.stderr)
+    bus.terminate()
+    bus.wait(10)
+    wait_until("it misses the bus", lambda: "the system bus is gone" in lab.daemon.text())
+    if os.path.exists(RUN + "/system-bus"):
+        os.unlink(RUN + "/system-bus")
+    start_bus(lab)
+    wait_until("it is on the bus again",
+               lambda: lab.daemon.text().count("on the system bus as") == 2)
+    again = busctl(["--system"], "call", NAME, OBJECT, MANAGER, "ListVMs", env=env)
+    expect(lab.one.name in again, "ListVMs, on the bus again: %s", again)
     lab.daemon.end()
     lab.daemon = None
     write(LOGS + "/bus-introspection", vms)

@@ -30,9 +30,13 @@ def case_VM_paused_by_virsh_is_left_alone(lab):
     lab.virsh("suspend", lab.one.name)
     lab.refused(1, "resume", lab.one.name, "prey", names=[pid, lab.one.name, "prey"])
     expect(lab.virsh("domstate", lab.one.name) == "paused", "libvirt: no longer paused")
+    row = [line for line in lab.done("vms").split("\n") if lab.one.name in line]
+    expect("out of reach" in row[0] and "paused" in row[0], "vms does not show it: %s", row)
     lab.virsh("resume", lab.one.name)
     # the wish to resume stands
     lab.one.expect_runs(pid)
+    wait_until("vms has nothing more to say",
+               lambda: not lab.vm(lab.one.name)["hold_error"])
     lab.one.kill(pid)
 
 
@@ -70,6 +74,31 @@ def case_libvirtd_killed_and_started_again(lab):
     lab.one.expect_stopped(pid)
     lab.done("resume", lab.one.name, pid)
     lab.one.kill(pid)
+
+
+def case_libvirtd_starts_after_the_daemon(lab):
+    """VMs seen without libvirt become libvirt's own when it lists them."""
+    if lab.daemon:
+        lab.daemon.end()
+    os.kill(libvirtd_pid(), signal.SIGKILL)
+    wait_until("libvirtd is gone", lambda: lab.virsh("version", check=False).returncode != 0)
+    lab.start_daemon()
+    lab.wait_state(lab.one.name, "running")
+    expect(not lab.vm(lab.one.name)["libvirt"], "seen as libvirt's: %s", lab.vm(lab.one.name))
+    pid = lab.one.load("spin", "early")
+    lab.wait_seen(lab.one, pid)
+    lab.refused(1, "suspend", lab.one.name, pid, names=[lab.one.name, "--libvirt-uri"])
+    lab.one.kill(pid)
+    said = [line for line in lab.daemon.text().split("\n") if "libvirt cannot be reached" in line]
+    expect(len(said) == 1 and lab.uri in said[0], "it is tried each 2 s, and said: %s", said)
+    lab.start_libvirt()
+    for guest in (lab.one, lab.two):
+        wait_until("it is seen as libvirt's", lambda: (lab.vm(guest.name) or {}).get("libvirt"))
+        lab.wait_state(guest.name, "running")
+        pid = stopped_spinner(lab, guest, "late")
+        lab.done("resume", guest.name, pid)
+        guest.expect_runs(pid)
+        guest.kill(pid)
 
 
 def case_VM_reset_while_a_process_is_stopped(lab):

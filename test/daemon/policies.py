@@ -25,6 +25,9 @@ VM={prefix}(two|three)
 Process=server
 """.format(prefix=PREFIX)
 
+# What a file with a mistake in it says beside the mistake.
+OTHER = IDLE.replace("Period=100ms", "Period=150ms").replace("QuietTime=200ms", "QuietTime=250ms")
+
 FILE = RUN + "/policies/idle.conf"
 
 
@@ -41,6 +44,15 @@ def drop_policy(lab):
 
 def policy(lab):
     return lab.json("policy")[0]
+
+
+SETTINGS = ("name", "file", "type", "quantum_ns", "period_ns", "threshold_percent", "quiet_ns",
+            "stop", "while")
+
+
+def settings(lab):
+    """What the files say, without what the policies do at the moment."""
+    return [{key: entry[key] for key in SETTINGS} for entry in lab.json("policy")]
 
 
 def case_idle_policy_across_two_VMs(lab):
@@ -90,26 +102,30 @@ def case_SIGHUP_reloads_or_keeps(lab):
     wait_until("the policy is in force", lambda: lab.json("policy"))
     expect(any(notice.startswith("RELOADING=1") for notice in lab.daemon.notices),
            "systemd was not told RELOADING=1")
-    write(FILE, IDLE.replace("Type=idle", "Type=idel"))
+    before = settings(lab)
+    write(FILE, OTHER.replace("Type=idle", "Type=idel"))
     lab.daemon.process.send_signal(signal.SIGHUP)
     wait_until("the error is logged", lambda: "idle.conf:4" in lab.daemon.text())
     wait_until("and what follows", lambda: "those in force stay" in lab.daemon.text())
-    expect(policy(lab)["type"] == "idle", "the policy in force changed")
+    expect(settings(lab) == before, "the policy in force changed: %s", settings(lab))
     drop_policy(lab)
 
 
 def case_wrong_policy_files_change_nothing(lab):
+    put_policy(lab, OTHER)
+    other = settings(lab)
     put_policy(lab, IDLE)
-    before = lab.json("policy")
+    before = settings(lab)
+    expect(before != other, "what the wrong files say would not show: %s", other)
     wrong = {
-        "half written": (IDLE.rstrip("\n"), ["idle.conf", "newline"]),
-        "cut off": (IDLE[:IDLE.index("[Set indexer]")], ["idle.conf", "indexer"]),
-        "unknown key": (IDLE.replace("Period=100ms", "Perido=100ms"), ["idle.conf:8", "Perido"]),
-        "unknown section": (IDLE + "[Polcy]\nType=idle\n", ["idle.conf", "Polcy"]),
-        "line too long": (IDLE.replace("Process=server", "Process=" + "x" * 220),
+        "half written": (OTHER.rstrip("\n"), ["idle.conf", "newline"]),
+        "cut off": (OTHER[:OTHER.index("[Set indexer]")], ["idle.conf", "indexer"]),
+        "unknown key": (OTHER.replace("Period=150ms", "Perido=150ms"), ["idle.conf:8", "Perido"]),
+        "unknown section": (OTHER + "[Polcy]\nType=idle\n", ["idle.conf", "Polcy"]),
+        "line too long": (OTHER.replace("Process=server", "Process=" + "x" * 220),
                           ["idle.conf:17", "190"]),
-        "bad value": (IDLE.replace("Threshold=3%", "Threshold=3"), ["idle.conf:7", "Threshold"]),
-        "bad expression": (IDLE.replace("Process=server", "Process=(server"),
+        "bad value": (OTHER.replace("Threshold=3%", "Threshold=3"), ["idle.conf:7", "Threshold"]),
+        "bad expression": (OTHER.replace("Process=server", "Process=(server"),
                            ["idle.conf:17", "Process"]),
     }
     for what, (text, names) in wrong.items():
@@ -117,6 +133,6 @@ def case_wrong_policy_files_change_nothing(lab):
         try:
             lab.refused(1, "reload", names=names, lines=2 if what == "cut off" else 1)
         finally:
-            expect([entry["file"] for entry in lab.json("policy")] ==
-                   [entry["file"] for entry in before], "%s: the policies in force changed", what)
+            expect(settings(lab) == before, "%s: the policies in force changed: %s", what,
+                   settings(lab))
     drop_policy(lab)

@@ -109,6 +109,16 @@ static struct server *server_with_pair(void)
 	return server;
 }
 
+static void connect_socket(struct server *server)
+{
+	char address[128];
+
+	snprintf(address, sizeof(address), "unix:path=%s", server->socket);
+	assert_true(sd_bus_new(&server->client) >= 0);
+	assert_true(sd_bus_set_address(server->client, address) >= 0);
+	assert_true(sd_bus_start(server->client) >= 0);
+}
+
 /* Calls. */
 
 static sd_bus_message *call(struct server *server, const char *method,
@@ -304,6 +314,41 @@ static void test_refused(void **state)
 	server_destroy(server);
 }
 
+/* Resuming does not say "runs" of what the guest itself has frozen. */
+static void test_resume_guest_frozen(void **state)
+{
+	struct server *server = server_create(false);
+	struct fake_guest *guest = &server->daemon->guest;
+	u64 task = server->daemon->tasks[1];
+	char text[64];
+
+	fake_set(guest, task + 0xc00 + 64, MONARCH_F_CGROUP_E_FREEZE, 1);
+	fake_set(guest, task, MONARCH_F_TASK_JOBCTL, GI_JOBCTL_TRAP_FREEZE);
+	server_start(server);
+	connect_socket(server);
+	control(server, "Resume", "101", text, sizeof(text));
+	assert_string_equal(text, "guest-frozen");
+	server_destroy(server);
+}
+
+/* Nor of what is stopped, and not by us, where that cannot be undone now. */
+static void test_resume_unknown(void **state)
+{
+	struct server *server = server_create(false);
+	struct fake_guest *guest = &server->daemon->guest;
+	char text[64];
+
+	server->daemon->hold_error = -EBUSY;
+	fake_set(guest, server->daemon->tasks[1], MONARCH_F_TASK_JOBCTL,
+		 GI_JOBCTL_TRAP_FREEZE);
+	fake_park(guest, server->daemon->tasks[1]);
+	server_start(server);
+	connect_socket(server);
+	control(server, "Resume", "101", text, sizeof(text));
+	assert_string_not_equal(text, "runs");
+	server_destroy(server);
+}
+
 static void test_not_editable(void **state)
 {
 	struct server *server = server_with_pair();
@@ -312,6 +357,10 @@ static void test_not_editable(void **state)
 	strcpy(server->daemon->backend.no_edit_why, "no monitor; add -qmp");
 	call_fails(server, "Suspend", "vm one", "indexer", false,
 		   MONARCH_ERROR_REFUSED, "no monitor; add -qmp");
+	/* it quotes the VM's name, which may be anything */
+	strcpy(server->daemon->backend.no_edit_why, "VM '\033[31m\xff' has none");
+	call_fails(server, "Suspend", "vm one", "indexer", false,
+		   MONARCH_ERROR_REFUSED, "VM '\\x1b[31m\\xff' has none");
 	server_destroy(server);
 }
 
@@ -332,9 +381,63 @@ static void test_lists(void **state)
 	reply = call(server, "ListPolicies", "");
 	assert_true(sd_bus_message_has_signature(reply, "aa{sv}"));
 	sd_bus_message_unref(reply);
-	reply = call(server, "Recover", "s", "");
-	assert_true(sd_bus_message_has_signature(reply, "u"));
+	server_destroy(server);
+}
+
+/* The one VM that Recover("") leaves out, and why; "" if none is. */
+static void recover_skips(struct server *server, char *ret, size_t size)
+{
+	sd_bus_message *reply = call(server, "Recover", "s", "");
+	const char *key, *vm, *why;
+	uint32_t found;
+
+	ret[0] = '\0';
+	assert_true(sd_bus_message_has_signature(reply, "a{sv}"));
+	assert_true(sd_bus_message_enter_container(reply, 'a', "{sv}") > 0);
+	assert_true(sd_bus_message_read(reply, "{sv}", &key, "u", &found) > 0);
+	assert_string_equal(key, "orphans");
+	assert_int_equal(found, 0);
+	assert_true(sd_bus_message_enter_container(reply, 'e', "sv") > 0);
+	assert_true(sd_bus_message_read(reply, "s", &key) > 0);
+	assert_string_equal(key, "skipped");
+	assert_true(sd_bus_message_enter_container(reply, 'v', "a{ss}") > 0);
+	assert_true(sd_bus_message_enter_container(reply, 'a', "{ss}") > 0);
+	if (sd_bus_message_read(reply, "{ss}", &vm, &why) > 0)
+		snprintf(ret, size, "%s: %s", vm, why);
 	sd_bus_message_unref(reply);
+}
+
+static void recover_fails(struct server *server, const char *name,
+			  const char *part)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	assert_true(sd_bus_call_method(server->client, server->destination, PATH,
+				       MANAGER, "Recover", &error, NULL, "s",
+				       "vm one") < 0);
+	assert_string_equal(error.name, name);
+	assert_non_null(strstr(error.message, part));
+	sd_bus_error_free(&error);
+}
+
+/* Where nothing can be freed, recover does not say that it is. */
+static void test_recover_skips(void **state)
+{
+	struct server *server = server_with_pair();
+	char text[256];
+
+	recover_skips(server, text, sizeof(text));
+	assert_string_equal(text, "");
+	strcpy(server->daemon->backend.no_edit_why, "no monitor");
+	recover_skips(server, text, sizeof(text));
+	assert_string_equal(text, "vm one: no monitor");
+	recover_fails(server, MONARCH_ERROR_REFUSED, "no monitor");
+	server->daemon->vm->retry_ns = U64_MAX;	/* no other look */
+	server->daemon->vm->state = VM_BOOTING;
+	recover_skips(server, text, sizeof(text));
+	assert_string_equal(text, "vm one: booting");
+	recover_fails(server, MONARCH_ERROR_NOT_READY, "booting");
+	server->daemon->vm->state = VM_RUNS;
 	server_destroy(server);
 }
 
@@ -385,16 +488,6 @@ static void test_signal(void **state)
 	server_destroy(server);
 }
 
-static void connect_socket(struct server *server)
-{
-	char address[128];
-
-	snprintf(address, sizeof(address), "unix:path=%s", server->socket);
-	assert_true(sd_bus_new(&server->client) >= 0);
-	assert_true(sd_bus_set_address(server->client, address) >= 0);
-	assert_true(sd_bus_start(server->client) >= 0);
-}
-
 static void test_socket(void **state)
 {
 	struct server *server = server_create(false);
@@ -424,6 +517,58 @@ static void test_socket_taken(void **state)
 	server_destroy(server);
 }
 
+/* What lies at the socket's path and is no dead socket stays as it is. */
+static void socket_refused(struct daemon *daemon, const char *path)
+{
+	struct stat before, after;
+
+	assert_int_equal(lstat(path, &before), 0);
+	daemon->manager.options.bus_socket = path;
+	assert_true(bus_create(&daemon->manager, &daemon->manager.bus) < 0);
+	assert_null(daemon->manager.bus);
+	assert_int_equal(lstat(path, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	assert_int_equal(after.st_size, before.st_size);
+}
+
+static int bind_at(const char *path, int type)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address,
+			      sizeof(address)), 0);
+	return fd;
+}
+
+static void test_socket_path_not_ours(void **state)
+{
+	char directory[] = "/tmp/monarch-test-path-XXXXXX";
+	struct daemon *daemon = daemon_create();
+	int tree = open(".", O_PATH | O_DIRECTORY), fd;
+
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chdir(directory), 0);
+	fd = open("file", O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(write(fd, "precious", 8), 8);
+	close(fd);
+	socket_refused(daemon, "file");
+	assert_int_equal(symlink("file", "link"), 0);
+	socket_refused(daemon, "link");
+	fd = bind_at("datagram", SOCK_DGRAM);
+	socket_refused(daemon, "datagram");
+	close(fd);
+	/* a dead daemon's: bound once, nobody listens */
+	close(bind_at("dead", SOCK_STREAM));
+	daemon->manager.options.bus_socket = "dead";
+	assert_int_equal(bus_create(&daemon->manager, &daemon->manager.bus), 0);
+	daemon_destroy(daemon);
+	assert_int_equal(unlink("file") | unlink("link") | unlink("datagram"), 0);
+	assert_int_equal(fchdir(tree) | rmdir(directory), 0);
+	close(tree);
+}
+
 /* Clients that talk nonsense or hang up in the middle do no harm. */
 static void test_rude_clients(void **state)
 {
@@ -443,6 +588,92 @@ static void test_rude_clients(void **state)
 		close(fd);
 	}
 	connect_socket(server);
+	check_suspend_resume(server);
+	server_destroy(server);
+}
+
+/* A connection on which nothing is ever said. */
+static int connect_raw(const struct server *server)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, server->socket);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address,
+				 sizeof(address)), 0);
+	return fd;
+}
+
+/* Clients that say nothing do not keep the daemon from its end. */
+static void test_silent_clients(void **state)
+{
+	struct server *server = server_create(false);
+	int fds[8];
+
+	server_start(server);
+	for (u32 i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = connect_raw(server);
+	/* answered on one connection: the others have been accepted */
+	connect_socket(server);
+	sd_bus_message_unref(call(server, "ListVMs", ""));
+	/* not a measure: the end waited for each of them to speak, for minutes */
+	alarm(60);
+	server_destroy(server);
+	alarm(0);
+	for (u32 i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+
+/* Both ends in one thread, so that one of them can be deaf. */
+static void pump(struct server *server, u32 rounds)
+{
+	while (rounds--) {
+		sd_event_run(server->daemon->manager.event, 0);
+		while (sd_bus_process(server->client, NULL) > 0)
+			;
+	}
+}
+
+/* Call without waiting for the answer, so that the daemon has heard of us. */
+static void greet(struct server *server)
+{
+	assert_true(sd_bus_call_method_async(server->client, NULL, NULL, PATH,
+					     MANAGER, "ListVMs", NULL, NULL,
+					     "") >= 0);
+	pump(server, 50);
+	assert_true(sd_bus_is_ready(server->client) > 0);
+}
+
+static bool hung_up(sd_bus *bus)
+{
+	struct pollfd pfd = { .fd = sd_bus_get_fd(bus) };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
+}
+
+/* A client that calls and then never reads is let go, the others are not. */
+static void test_deaf_client(void **state)
+{
+	struct server *server = server_create(false);
+	struct bus *bus = server->daemon->manager.bus;
+	u32 signals = 0;
+	sd_bus *deaf;
+
+	connect_socket(server);
+	greet(server);
+	deaf = server->client;
+	connect_socket(server);
+	greet(server);
+	/* the kernel's buffers take some ten thousand before any is queued */
+	while (!hung_up(deaf) && signals++ < 200000) {
+		bus_policies_reloaded(bus);
+		bus_tick(bus, 0);
+		pump(server, 1);
+	}
+	assert_true(hung_up(deaf));
+	assert_false(hung_up(server->client));
+	sd_bus_close_unref(deaf);
+	server_start(server);
 	check_suspend_resume(server);
 	server_destroy(server);
 }
@@ -525,6 +756,22 @@ static void bus_daemon_stop(pid_t pid, const char *directory)
 	rmdir(directory);
 }
 
+/* The daemon takes its name when the bus is there, and not at once. */
+static void wait_for_name(struct server *server)
+{
+	u64 end = clock_ns() + 30 * NS_PER_S;
+	char *version = NULL;
+
+	while (sd_bus_get_property_string(server->client, server->destination,
+					  PATH, MANAGER, "Version", NULL,
+					  &version) < 0) {
+		if (clock_ns() > end)
+			fail_msg("not on the bus as " MONARCH_BUS_NAME);
+		poll(NULL, 0, 20);
+	}
+	free(version);
+}
+
 static void test_system_bus(void **state)
 {
 	char directory[] = "/tmp/monarch-test-dbus-XXXXXX";
@@ -537,6 +784,7 @@ static void test_system_bus(void **state)
 	server_start(server);
 	assert_true(sd_bus_open_system(&server->client) >= 0);
 	server->destination = MONARCH_BUS_NAME;
+	wait_for_name(server);
 	check_suspend_resume(server);
 	call_fails(server, "Suspend", "vm two", "indexer", false,
 		   MONARCH_ERROR_NO_VM, "known are: vm one");
@@ -558,13 +806,19 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_all_of_a_name),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_resume_guest_frozen),
+		cmocka_unit_test(test_resume_unknown),
 		cmocka_unit_test(test_not_editable),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_recover_skips),
 		cmocka_unit_test(test_properties),
 		cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_socket_taken),
+		cmocka_unit_test(test_socket_path_not_ours),
 		cmocka_unit_test(test_rude_clients),
+		cmocka_unit_test(test_silent_clients),
+		cmocka_unit_test(test_deaf_client),
 		cmocka_unit_test(test_hang_up),
 		cmocka_unit_test(test_system_bus),
 	};

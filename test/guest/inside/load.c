@@ -394,6 +394,88 @@ static void run_threads(long us)
 	}
 }
 
+/* Children count in the parent's page, so that it tells of them, too. */
+static void page_share(const char *mode)
+{
+	if (mmap((void *)LOAD_PAGE_VA, sizeof(*PAGE), PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != PAGE)
+		die("shared counter page");
+	page_start(mode);
+}
+
+static void run_forker(long arg)
+{
+	pid_t pid;
+
+	page_share("forker");
+	for (;;) {
+		pid = fork();
+		if (pid == 0) {
+			PAGE->counter[1]++;
+			_exit(0);
+		}
+		expect(pid > 0);
+		if (pid > 0)
+			wait_for(pid, 0);
+		round_done();
+	}
+}
+
+/* As fast as it goes; the child has the parent's memory until it is gone. */
+static void run_vforker(long arg)
+{
+	pid_t pid;
+
+	for (;;) {
+		pid = vfork();
+		if (pid == 0) {
+			PAGE->counter[1]++;
+			_exit(0);
+		}
+		expect(pid > 0);
+		if (pid > 0)
+			wait_for(pid, 0);
+		round_done();
+	}
+}
+
+/* Small pages, so that freeing them takes a while. */
+static void take_memory(size_t size)
+{
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t i;
+
+	if (memory == MAP_FAILED)
+		die("memory");
+	madvise(memory, size, MADV_NOHUGEPAGE);
+	for (i = 0; i < size; i += 4096)
+		memory[i] = 1;
+}
+
+/* Every second child ends threads that run with itself. */
+static void run_exiter(long mib)
+{
+	pthread_t thread;
+	pid_t pid;
+	long i;
+
+	for (;;) {
+		pid = child_create("exiting");
+		if (pid == 0) {
+			for (i = 1; i <= getpid() % 2 * 2; i++)
+				expect(!pthread_create(&thread, NULL,
+						       thread_spin, (void *)i));
+			take_memory(mib << 20);
+			_exit(7);
+		}
+		expect(pid > 0);
+		if (pid > 0)
+			wait_for(pid, 7 << 8);
+		round_done();
+	}
+}
+
 /* The parent is in its vfork window for some milliseconds of every round. */
 static void run_vfork(long ms)
 {
@@ -540,6 +622,9 @@ static const struct mode modes[] = {
 	{ "churn", run_churn, 0, "fork, exec, exit; pauses of ARG us" },
 	{ "threads", run_threads, 0, "threads come and go; pauses of ARG us" },
 	{ "vfork", run_vfork, 5, "vfork, exec, child lives ARG ms" },
+	{ "forker", run_forker, 0, "fork without end, children count" },
+	{ "vforker", run_vforker, 0, "vfork without end, children count" },
+	{ "exiter", run_exiter, 8, "children exit, with ARG MiB to free" },
 	{ "vforkhold", run_vforkhold, 0, "in vfork for ever" },
 	{ "killstorm", run_killstorm, 40000, "children killed within ARG us" },
 	{ "many", run_many, 100, "ARG processes that sleep" },
