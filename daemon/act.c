@@ -162,7 +162,7 @@ static void act_stops(struct vm *vm, u64 now_ns)
 }
 
 /* Is there a wake-up whose borrowed reference can be given back? */
-static bool act_settle_due(struct vm *vm, u64 now_ns)
+static bool act_settle_due(const struct vm *vm, u64 now_ns)
 {
 	if (now_ns >= vm->settle_ns)
 		return false;
@@ -271,7 +271,19 @@ void vm_act(struct vm *vm, u64 now_ns)
 	act_release(vm);
 }
 
-bool vm_is_clean(const struct vm *vm)
+const char *vm_left(const struct vm *vm, u64 now_ns)
 {
-	return vm->state != VM_RUNS || TAILQ_EMPTY(&vm->table->stops);
+	if (vm->owes)
+		return "had stopped processes when its kernel was lost sight of";
+	if (vm->job || vm->state == VM_ATTACHING)
+		return "was not looked into yet, so that processes in it may be stopped";
+	if (vm->state != VM_RUNS)
+		return NULL;
+	if (vm->scan)
+		return "was not searched for stopped processes yet";
+	if (!TAILQ_EMPTY(&vm->table->stops))
+		return "has stopped processes";
+	if (act_settle_due(vm, now_ns))
+		return "has a wake-up whose reference was not given back yet";
+	return NULL;
 }

@@ -38,7 +38,7 @@ static const char usage[] =
 	"\n"
 	"Signals: SIGHUP reads the policies again; SIGTERM and SIGINT resume every\n"
 	"process and exit. Exit: 0, 1 failed to start or run, 2 usage, 3 exited\n"
-	"though some process could not be resumed.\n";
+	"though some process could not be resumed, or may be stopped.\n";
 
 enum {
 	OPT_CONFIG = 256, OPT_RUNTIME, OPT_SOCKET, OPT_CACHE, OPT_BLOB, OPT_URI,

@@ -19,6 +19,7 @@
 #include "policy_conf.h"
 
 #define MANAGER_EXIT_NS		(10 * NS_PER_S)
+#define MANAGER_MEET_NS		(3 * NS_PER_S)	/* all VMs are known, see vms.h */
 #define MANAGER_JOBS_EXIT_MS	5000
 
 /* VMs. */
@@ -336,13 +337,21 @@ static void manager_status(struct manager *manager)
 		   manager->policies->nr_policies, manager->host.stats.overruns);
 }
 
-/* Report what is still stopped in @vm, and count it. */
+/* Report what is, or may be, still stopped in @vm, and count it. */
 static void manager_report_left(struct manager *manager, const struct vm *vm)
 {
+	const char *left = vm_left(vm, manager->now_ns);
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
 	const struct proc *proc;
 
+	if (!left)
+		return;
 	monarch_escape(name, sizeof(name), vm->identity.name);
+	if (TAILQ_EMPTY(&vm->table->stops)) {
+		manager->left++;
+		log_error("VM %s (%s) %s; the next monarchd sees to it when it starts",
+			  name, vm_state_name(vm->state), left);
+	}
 	TAILQ_FOREACH(proc, &vm->table->stops, stopping) {
 		manager->left++;
 		log_error("VM %s: process %u (%s) could not be resumed: it %s; `monarchctl recover` after the next start does it",
@@ -358,12 +367,13 @@ static void manager_try_exit(struct manager *manager)
 	bool late = clock_ns() - manager->stopping_ns >= MANAGER_EXIT_NS;
 	const struct vm *vm;
 
+	if (clock_ns() - manager->start_ns < MANAGER_MEET_NS)
+		return;
 	TAILQ_FOREACH(vm, &manager->vms, entry)
-		if (!vm_is_clean(vm) && !late)
+		if (!late && vm_left(vm, manager->now_ns))
 			return;
 	TAILQ_FOREACH(vm, &manager->vms, entry)
-		if (!vm_is_clean(vm))
-			manager_report_left(manager, vm);
+		manager_report_left(manager, vm);
 	sd_event_exit(manager->event, 0);
 }
 
@@ -375,7 +385,7 @@ static void manager_second(struct manager *manager)
 		return;
 	manager->second_ns = manager->now_ns + NS_PER_S;
 	TAILQ_FOREACH(vm, &manager->vms, entry)
-		if (!manager->stopping_ns)
+		if (!manager->stopping_ns || vm_left(vm, manager->now_ns))
 			vm_tend(vm, manager->now_ns);
 	manager_status(manager);
 }

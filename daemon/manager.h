@@ -38,7 +38,8 @@ struct manager_options {
  * struct manager - the daemon
  * @now_ns: time of the current quantum
  * @stopping_ns: since when everything is being resumed to exit, 0: it is not
- * @left: processes that could not be resumed at exit
+ * @left: at exit: processes that could not be resumed, and VMs of which it is
+ *	not known whether there are any
  */
 struct manager {
 	struct vm_host host;

@@ -79,6 +79,8 @@ struct vm_pace {
  * @current: which of @snapshots is valid
  * @running: per CPU, index of the running process in the snapshot
  * @scan: look for orphans in the next snapshot
+ * @owes: its kernel was forgotten while processes of it were, or might be,
+ *	stopped; until another look at the guest
  * @force_walk: guest memory was edited: read all of it
  * @settle_ns: wake-ups may be outstanding until then
  * @hold_retry_ns: no hold before this
@@ -107,6 +109,7 @@ struct vm {
 	struct vm_pace pace;
 	struct table_vm *table;
 	bool scan;
+	bool owes;
 	bool force_walk;
 	u64 settle_ns;
 	u64 hold_retry_ns;
@@ -154,8 +157,13 @@ const char *vm_hold_text(const struct vm *vm);
 /* act.c: note that the wish for @proc changed. */
 void proc_wish(struct proc *proc, u64 now_ns);
 
-/* act.c: whether everything that Monarch did to the guest is undone. */
-bool vm_is_clean(const struct vm *vm);
+/**
+ * vm_left() - what may be left in the guest of what Monarch did to it (act.c)
+ * Nothing is left only where that is known: not before the first look at a VM,
+ * while a job looks, or once its kernel was lost sight of with stops in it.
+ * Return: NULL nothing; else what, for a person, the end of a sentence.
+ */
+const char *vm_left(const struct vm *vm, u64 now_ns);
 
 /*
  * recover.c: take up stopped processes that nobody here stopped. Those that no

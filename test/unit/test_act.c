@@ -225,11 +225,92 @@ static void test_exit(void **state)
 	daemon_ticks(daemon, 3);
 	daemon->manager.stopping_ns = clock_ns();
 	daemon_ticks(daemon, 6);
-	assert_true(vm_is_clean(daemon->vm));
+	assert_true(!vm_left(daemon->vm, daemon->manager.now_ns));
 	assert_false(marked(daemon, 1));
 	assert_false(marked(daemon, 2));
 	assert_int_equal(daemon->manager.left, 0);
 	daemon_destroy(daemon);
+}
+
+/* SIGTERM was @ago_ns ago. Return: whether the daemon exits in this quantum. */
+static bool exits(struct daemon *daemon, u64 ago_ns)
+{
+	int code;
+
+	daemon->manager.stopping_ns = clock_ns() - ago_ns;
+	daemon_tick(daemon);
+	return sd_event_get_exit_code(daemon->manager.event, &code) == 0;
+}
+
+/* What an earlier daemon left is unknown before the first look: no exit. */
+static void test_exit_before_attach(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon->vm->state = VM_ATTACHING;
+	daemon->vm->retry_ns = U64_MAX;
+	assert_false(exits(daemon, 0));
+	assert_true(exits(daemon, 11 * NS_PER_S));
+	assert_int_equal(daemon->manager.left, 1);
+	daemon_destroy(daemon);
+}
+
+/* Found, but not read once. */
+static void test_exit_before_scan(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 thread = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+
+	fake_set(&daemon->guest, thread, MONARCH_F_TASK_JOBCTL,
+		 GI_JOBCTL_TRAP_FREEZE);
+	fake_park(&daemon->guest, thread);
+	daemon->vm->pace.next_ns = 5 * 10 * NS_PER_MS;
+	daemon->vm->retry_ns = U64_MAX;
+	for (u32 i = 0; i < 5; i++)
+		assert_false(exits(daemon, 0));
+	for (u32 i = 0; i < 10 && !exits(daemon, 0); i++)
+		;
+	assert_true(exits(daemon, 0));
+	assert_int_equal(fake_get(&daemon->guest, thread, MONARCH_F_TASK_FROZEN), 0);
+	assert_int_equal(daemon->manager.left, 0);
+	daemon_destroy(daemon);
+}
+
+/* The way to it broke while processes were stopped: they still are. */
+static void test_exit_owing(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	vm_reopen(daemon->vm, daemon->manager.now_ns);
+	daemon->vm->retry_ns = U64_MAX;
+	daemon->vm->state = VM_NOT_LINUX;
+	assert_false(exits(daemon, 0));
+	assert_true(exits(daemon, 11 * NS_PER_S));
+	assert_int_equal(daemon->manager.left, 1);
+	daemon_destroy(daemon);
+}
+
+/* A VM in which nothing ever was stopped is no reason to wait. */
+static void test_exit_others(void **state)
+{
+	static const enum vm_state states[] = {
+		VM_BOOTING, VM_NOT_LINUX, VM_NO_TYPES, VM_UNREACHABLE,
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(states); i++) {
+		struct daemon *daemon = daemon_create();
+
+		daemon_ticks(daemon, 2);
+		vm_reopen(daemon->vm, daemon->manager.now_ns);
+		daemon->vm->retry_ns = U64_MAX;
+		daemon->vm->state = states[i];
+		assert_true(exits(daemon, 0));
+		assert_int_equal(daemon->manager.left, 0);
+		daemon_destroy(daemon);
+	}
 }
 
 /* A process that exits while it is stopped leaves nothing behind. */
@@ -287,6 +368,10 @@ int main(void)
 		cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_half_orphan),
 		cmocka_unit_test(test_exit),
+		cmocka_unit_test(test_exit_before_attach),
+		cmocka_unit_test(test_exit_before_scan),
+		cmocka_unit_test(test_exit_owing),
+		cmocka_unit_test(test_exit_others),
 		cmocka_unit_test(test_dies_stopped),
 		cmocka_unit_test(test_hostile_lists),
 	};
