@@ -63,8 +63,8 @@ static void act_refused(struct vm *vm, struct proc *proc,
 	vm->host->stats.refusals[refusal]++;
 	vm->force_walk = true;
 	stop->refusal = refusal;
-	if (!proc_wanted(proc) &&
-	    (refusal == GI_REFUSE_GONE || refusal == GI_REFUSE_EXITING))
+	if (refusal == GI_REFUSE_GONE ||
+	    (refusal == GI_REFUSE_EXITING && !proc_wanted(proc)))
 		act_forget(proc);
 	else if (!gi_refusal_retry(refusal))
 		stop->retry_ns = now_ns + min(ACT_SLOW_NS << min(tries, 7u),

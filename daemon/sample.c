@@ -140,6 +140,8 @@ static int sample_publish_all(struct vm *vm, u64 now_ns)
 		error = table_see(vm->table, &snapshot->processes[i]);
 	if (!error && snapshot->complete)
 		table_sweep(vm->table);
+	else if (!error)
+		table_expire(vm->table);
 	table_commit(vm->table, sample_scale(vm));
 	return error;
 }

@@ -255,6 +255,10 @@ int table_see(struct table_vm *vm, const struct gi_process *process)
 {
 	struct proc *proc = table_expect(vm, process);
 
+	if (!proc && vm->nr >= TABLE_VM_MAX) {
+		vm->turned_away++;
+		return 0;
+	}
 	if (proc)
 		proc_update(proc, process);
 	else
@@ -262,19 +266,21 @@ int table_see(struct table_vm *vm, const struct gi_process *process)
 	if (!proc)
 		return -ENOMEM;
 	proc->seen = vm->round;
+	proc->missed = 0;
 	vm->cursor = proc->position + 1;
 	vm->next_youngest = max(vm->next_youngest, process->start_time);
 	return 0;
 }
 
-void table_sweep(struct table_vm *vm)
+/* Drop those that this round did not see and that may not @stay. */
+static void table_drop(struct table_vm *vm, bool (*stay)(struct proc *proc))
 {
 	u32 kept = 0;
 
 	for (u32 i = 0; i < vm->nr; i++) {
 		struct proc *proc = vm->order[i];
 
-		if (proc->seen == vm->round) {
+		if (proc->seen == vm->round || stay(proc)) {
 			proc->position = kept;
 			vm->order[kept++] = proc;
 			continue;
@@ -284,7 +290,37 @@ void table_sweep(struct table_vm *vm)
 		proc_destroy(proc);
 	}
 	vm->nr = kept;
+}
+
+static bool stay_never(struct proc *proc)
+{
+	return false;
+}
+
+void table_sweep(struct table_vm *vm)
+{
+	table_drop(vm, stay_never);
 	vm->baseline = true;
+}
+
+static bool stay_for_now(struct proc *proc)
+{
+	if (++proc->missed < TABLE_MISSES_MAX)
+		return true;
+	/* how far it was stopped is no longer known */
+	proc->now.stopped = GI_RUNS;
+	return proc->stop.involved;
+}
+
+static bool stay_if_stopped(struct proc *proc)
+{
+	stay_for_now(proc);
+	return proc->stop.involved;
+}
+
+void table_expire(struct table_vm *vm)
+{
+	table_drop(vm, vm->nr < TABLE_VM_MAX ? stay_for_now : stay_if_stopped);
 }
 
 static void proc_commit(struct proc *proc, u32 scale)

@@ -334,6 +334,24 @@ static void test_dies_stopped(void **state)
 	daemon_destroy(daemon);
 }
 
+/* Gone before its end was seen, and nothing will be stopped in its place. */
+static void test_gone_unseen(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	struct proc *proc;
+
+	daemon_ticks(daemon, 2);
+	proc = daemon_proc(daemon, INDEXER);
+	manager_suspend(&daemon->manager, proc);
+	proc_wish(proc, daemon->manager.now_ns);
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_START_TIME, 1);
+	vm_act(daemon->vm, daemon->manager.now_ns);
+	assert_int_equal(daemon->manager.host.stats.refusals[GI_REFUSE_GONE], 1);
+	assert_false(proc->stop.involved);
+	assert_false(proc->stop.manual);
+	daemon_destroy(daemon);
+}
+
 /* Lists that make no sense: sampled less often, and said. */
 static void test_hostile_lists(void **state)
 {
@@ -373,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_exit_owing),
 		cmocka_unit_test(test_exit_others),
 		cmocka_unit_test(test_dies_stopped),
+		cmocka_unit_test(test_gone_unseen),
 		cmocka_unit_test(test_hostile_lists),
 	};
 

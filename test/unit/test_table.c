@@ -168,6 +168,47 @@ static void test_partial_round(void **state)
 	table_deinit(&table);
 }
 
+/*
+ * A guest with more processes than are read, which are other ones each time:
+ * what is known of it stays bounded, and stops are not forgotten.
+ */
+static void test_endless_births(void **state)
+{
+	const u32 at_once = 30000;
+	struct table table;
+	struct table_vm *vm;
+	u32 pid = 2;
+
+	table_init(&table);
+	vm = table_vm_create(&table, "vm");
+	table_begin(vm, TICK);
+	see(vm, 1, 0);
+	table_stop_add(table_find_pid(vm, 1));
+	table_find_pid(vm, 1)->now.stopped = GI_PARKED;
+	for (u32 round = 1; round <= 20; round++) {
+		table_begin(vm, round * TICK);
+		for (u32 i = 0; i < at_once; i++)
+			see(vm, pid++, MS);
+		table_expire(vm);
+		table_commit(vm, ACCOUNT_UNIT);
+		assert_true(vm->nr <= TABLE_VM_MAX);
+	}
+	assert_true(vm->turned_away > 0);
+	assert_non_null(table_find_pid(vm, 1));
+	/* a plan finds out what became of it */
+	assert_int_equal(table_find_pid(vm, 1)->now.stopped, GI_RUNS);
+	/* and with room enough, what was missed for long goes all the same */
+	for (u32 round = 21; round <= 20 + TABLE_MISSES_MAX; round++) {
+		table_begin(vm, round * TICK);
+		see(vm, 1, 0);
+		table_expire(vm);
+		table_commit(vm, ACCOUNT_UNIT);
+	}
+	assert_int_equal(vm->nr, 1);
+	table_deinit(&table);
+	assert_int_equal(table.pool.samples, 0);
+}
+
 static void test_active_list(void **state)
 {
 	struct table table;
@@ -309,6 +350,7 @@ int main(void)
 		cmocka_unit_test(test_exec_is_no_birth),
 		cmocka_unit_test(test_pid_reuse),
 		cmocka_unit_test(test_partial_round),
+		cmocka_unit_test(test_endless_births),
 		cmocka_unit_test(test_active_list),
 		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_doubled),
