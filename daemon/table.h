@@ -38,6 +38,7 @@
  * @refusal: of the last plan
  * @since_ns: since when it is wanted stopped
  * @suspect_ns: since when it looks stopped though nobody wants it (0: does not)
+ * @suspect_round: the last round in which it did
  * @sent: edits were applied for the present wish
  */
 struct stop {
@@ -52,6 +53,7 @@ struct stop {
 	enum gi_refusal refusal;
 	u64 since_ns;
 	u64 suspect_ns;
+	u64 suspect_round;
 };
 
 /**

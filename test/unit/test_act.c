@@ -214,6 +214,50 @@ static void test_half_orphan(void **state)
 	daemon_destroy(daemon);
 }
 
+/*
+ * A wake-up was lost: one thread sits in the trap, without its mark, while its
+ * sibling runs; and nothing else happens in this guest.
+ */
+static void test_lost_thread(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 thread = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+	u32 ticks = 0;
+
+	daemon_ticks(daemon, 3);
+	fake_park(&daemon->guest, thread);
+	daemon_tick(daemon);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_RUNS);
+	while (!daemon->manager.host.stats.orphans && ticks++ < 100) {
+		manager_tick(&daemon->manager, 1);
+		fake_take_queues(&daemon->guest);
+	}
+	/* not before it lasted */
+	assert_in_range(ticks, 40, 60);
+	daemon_ticks(daemon, 5);
+	assert_int_equal(fake_get(&daemon->guest, thread, MONARCH_F_TASK_FROZEN), 0);
+	assert_false(daemon_proc(daemon, INDEXER)->stop.involved);
+	assert_int_equal(daemon->manager.host.stats.orphans, 1);
+	daemon_destroy(daemon);
+}
+
+/* Stopped for a moment only, again and again, by whomever: nothing is done. */
+static void test_brief_suspects(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 thread = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+
+	daemon_ticks(daemon, 3);
+	for (u32 i = 0; i < 10; i++) {
+		fake_park(&daemon->guest, thread);
+		daemon_ticks(daemon, 20);
+		fake_set(&daemon->guest, thread, MONARCH_F_TASK_FROZEN, 0);
+		daemon_ticks(daemon, 2);
+	}
+	assert_int_equal(daemon->manager.host.stats.orphans, 0);
+	daemon_destroy(daemon);
+}
+
 /* At the end everything is resumed, whoever wanted it stopped. */
 static void test_exit(void **state)
 {
@@ -385,6 +429,8 @@ int main(void)
 		cmocka_unit_test(test_lost_connection),
 		cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_half_orphan),
+		cmocka_unit_test(test_lost_thread),
+		cmocka_unit_test(test_brief_suspects),
 		cmocka_unit_test(test_exit),
 		cmocka_unit_test(test_exit_before_attach),
 		cmocka_unit_test(test_exit_before_scan),
