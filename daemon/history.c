@@ -40,7 +40,7 @@ static bool history_grow(struct history *history, struct history_pool *pool)
 }
 
 void history_add(struct history *history, struct history_pool *pool,
-		 u64 time_ns, u64 used_ns, u64 keep_ns)
+		 u64 start_ns, u64 time_ns, u64 used_ns, u64 keep_ns)
 {
 	while (history->nr &&
 	       history_at(history, 0)->time_ns + keep_ns <= time_ns)
@@ -54,9 +54,20 @@ void history_add(struct history *history, struct history_pool *pool,
 		history_drop(history);
 	}
 	*history_at(history, history->nr++) = (struct history_sample){
+		.start_ns = min(start_ns, time_ns),
 		.time_ns = time_ns,
 		.used_ns = used_ns,
 	};
+}
+
+/* How much of @used_ns, used in @sample's interval, was so by @from_ns. */
+static u64 history_share(const struct history_sample *sample, u64 used_ns,
+			 u64 from_ns)
+{
+	if (from_ns <= sample->start_ns)
+		return 0;
+	return (u64)((unsigned __int128)used_ns * (from_ns - sample->start_ns) /
+		     (sample->time_ns - sample->start_ns));
 }
 
 u64 history_used(const struct history *history, u64 from_ns)
@@ -75,7 +86,12 @@ u64 history_used(const struct history *history, u64 from_ns)
 		else
 			high = middle;
 	}
+	if (low == history->nr)
+		return 0;
 	before = low ? history_at(history, low - 1)->used_ns : history->base_ns;
+	before += history_share(history_at(history, low),
+				history_at(history, low)->used_ns - before,
+				from_ns);
 	return history_at(history, history->nr - 1)->used_ns - before;
 }
 

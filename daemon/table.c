@@ -8,7 +8,7 @@
 #include "account.h"
 
 #define TABLE_FIRST_BUCKETS	256
-#define TABLE_MAX_SAMPLES	(4u << 20)	/* 64 MiB of histories */
+#define TABLE_MAX_SAMPLES	((64u << 20) / sizeof(struct history_sample))
 #define TABLE_MAX_CHARGE	(1ull << 40)	/* 18 minutes at once: nonsense */
 
 void table_init(struct table *table)
@@ -182,6 +182,7 @@ void table_vm_clear(struct table_vm *vm)
 	for (u32 i = 0; i < vm->nr; i++)
 		proc_destroy(vm->order[i]);
 	vm->nr = 0;
+	vm->now_ns = 0;
 	vm->baseline = false;
 	vm->next_youngest = 0;
 }
@@ -189,6 +190,7 @@ void table_vm_clear(struct table_vm *vm)
 void table_begin(struct table_vm *vm, u64 now_ns)
 {
 	vm->round++;
+	vm->since_ns = vm->now_ns;
 	vm->now_ns = now_ns;
 	vm->interval_ns = 0;
 	vm->cursor = 0;
@@ -333,8 +335,8 @@ static void proc_commit(struct proc *proc, u32 scale)
 	proc->delta_ns = 0;
 	proc->used_ns += used;
 	vm->used_ns += used;
-	history_add(&proc->history, &table->pool, vm->now_ns, proc->used_ns,
-		    table->keep_ns);
+	history_add(&proc->history, &table->pool, vm->since_ns, vm->now_ns,
+		    proc->used_ns, table->keep_ns);
 	if (!proc->is_active)
 		TAILQ_INSERT_TAIL(&table->active, proc, active);
 	proc->is_active = true;

@@ -94,6 +94,7 @@ TAILQ_HEAD(proc_list, proc);
  * struct table_vm - the processes of one VM
  * @order: as the guest lists them
  * @stops: processes with stop.involved
+ * @since_ns, @now_ns: times of the last round and of this one
  * @interval_ns: guest-charged time of this round
  * @sets: policy sets that can match in this VM, valid if @classified
  * @unclassified: some process has to be matched against the sets
@@ -112,6 +113,7 @@ struct table_vm {
 	struct proc_list stops;
 	u32 cursor;
 	u64 round;
+	u64 since_ns;
 	u64 now_ns;
 	u64 interval_ns;
 	u64 youngest;

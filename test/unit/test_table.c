@@ -51,7 +51,8 @@ static void test_history(void **state)
 
 	assert_int_equal(history_used(&history, 0), 0);
 	for (u64 i = 1; i <= 100; i++)
-		history_add(&history, &pool, i * TICK, i * MS, 200 * MS);
+		history_add(&history, &pool, (i - 1) * TICK, i * TICK,
+			    i * MS, 200 * MS);
 	/* the last 10 ticks, one, none, and all that is kept */
 	assert_int_equal(history_used(&history, 90 * TICK), 10 * MS);
 	assert_int_equal(history_used(&history, 99 * TICK), 1 * MS);
@@ -63,6 +64,27 @@ static void test_history(void **state)
 	assert_int_equal(pool.samples, 0);
 }
 
+/* A window that begins within a sample's interval gets its share of it. */
+static void test_history_late(void **state)
+{
+	struct history_pool pool = { .max_samples = 1000 };
+	struct history history = {};
+
+	for (u64 i = 1; i <= 5; i++)
+		history_add(&history, &pool, (i - 1) * TABLE_SECOND_NS,
+			    i * TABLE_SECOND_NS, i * 10 * MS,
+			    10 * TABLE_SECOND_NS);
+	/* 10 ms a second: 1 ms in 100 ms, whenever they are asked for */
+	assert_int_equal(history_used(&history, 5000 * MS - 100 * MS), 1 * MS);
+	assert_int_equal(history_used(&history, 5000 * MS - 50 * MS), MS / 2);
+	assert_int_equal(history_used(&history, 5000 * MS - 1), 1);
+	assert_int_equal(history_used(&history, 5000 * MS), 0);
+	assert_int_equal(history_used(&history, 3500 * MS), 15 * MS);
+	assert_int_equal(history_used(&history, 3000 * MS), 20 * MS);
+	assert_int_equal(history_used(&history, 0), 50 * MS);
+	history_deinit(&history, &pool);
+}
+
 /* Many busy processes shorten histories; they do not take our memory. */
 static void test_history_pool(void **state)
 {
@@ -71,8 +93,8 @@ static void test_history_pool(void **state)
 
 	for (u32 h = 0; h < 4; h++)
 		for (u64 i = 1; i <= 50; i++)
-			history_add(&histories[h], &pool, i * TICK, i * MS,
-				    TABLE_SECOND_NS);
+			history_add(&histories[h], &pool, (i - 1) * TICK,
+				    i * TICK, i * MS, TABLE_SECOND_NS);
 	assert_true(pool.samples <= 20);
 	assert_true(pool.cut > 0);
 	assert_int_equal(history_used(&histories[0], 48 * TICK), 2 * MS);
@@ -345,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_history_late),
 		cmocka_unit_test(test_history_pool),
 		cmocka_unit_test(test_baseline_and_birth),
 		cmocka_unit_test(test_exec_is_no_birth),
