@@ -90,7 +90,10 @@ static void option_quantum(struct manager_options *options, const char *text)
 static void option_set(struct manager_options *options, int option)
 {
 	switch (option) {
-	case OPT_CONFIG: options->config_dir = optarg; break;
+	case OPT_CONFIG:
+		options->config_dir = optarg;
+		options->config_given = true;
+		break;
 	case OPT_RUNTIME: options->runtime_dir = optarg; break;
 	case OPT_SOCKET: options->bus_socket = optarg; break;
 	case OPT_CACHE: options->cache_dir = optarg; break;

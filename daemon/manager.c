@@ -180,6 +180,21 @@ static int manager_set_timer(struct manager *manager, u64 quantum_ns)
 	return 0;
 }
 
+/* What a policy that stays as it was said last, it goes on from. */
+static void manager_carry_over(struct manager *manager,
+			       const struct policies *policies)
+{
+	struct verdict before[POLICY_MAX];
+	u32 nr = manager->policies ? manager->policies->nr_policies : 0;
+
+	memcpy(before, manager->decision.verdicts, sizeof(before));
+	memset(manager->decision.verdicts, 0, sizeof(before));
+	for (u32 i = 0; i < policies->nr_policies; i++)
+		for (u32 j = 0; j < nr; j++)
+			if (policies_same(policies, i, manager->policies, j))
+				manager->decision.verdicts[i] = before[j];
+}
+
 /* Put @policies in force; the old ones go. */
 static int manager_commit(struct manager *manager, struct policies *policies)
 {
@@ -188,19 +203,26 @@ static int manager_commit(struct manager *manager, struct policies *policies)
 
 	if (error)
 		return error;
+	manager_carry_over(manager, policies);
 	policies_destroy(manager->policies);
 	manager->policies = policies;
-	memset(manager->decision.verdicts, 0, sizeof(manager->decision.verdicts));
 	table_keep(&manager->host.table, policies_window(policies));
 	table_declassify(&manager->host.table);
 	return 0;
 }
 
-int manager_reload(struct manager *manager, char **why)
+/* @may_lack: a directory that is not there holds no policies. */
+static int manager_load(struct manager *manager, bool may_lack, char **why)
 {
 	struct policies *policies = NULL;
 	int error = policy_conf_load(manager->options.config_dir, &policies, why);
 
+	if (error == -ENOENT && may_lack) {
+		free(*why);
+		*why = NULL;
+		policies = policies_create();
+		error = policies ? 0 : -ENOMEM;
+	}
 	if (!error)
 		error = manager_commit(manager, policies);
 	if (error) {
@@ -212,6 +234,11 @@ int manager_reload(struct manager *manager, char **why)
 		 policies->nr_policies, manager->options.config_dir,
 		 (double)manager->host.quantum_ns / NS_PER_MS);
 	return 0;
+}
+
+int manager_reload(struct manager *manager, char **why)
+{
+	return manager_load(manager, false, why);
 }
 
 static void manager_log_reasons(const char *why)
@@ -491,12 +518,14 @@ static int manager_policies(struct manager *manager)
 {
 	char *why = NULL;
 	struct policies *none;
-	int error = manager_reload(manager, &why);
+	int error = manager_load(manager, !manager->options.config_given, &why);
 
 	if (!error)
 		return 0;
 	manager_log_reasons(why);
 	free(why);
+	if (error == -ENOENT)
+		return error;
 	log_error("no policy is in force; mend the files and send SIGHUP (systemctl reload monarchd)");
 	none = policies_create();
 	if (!none)

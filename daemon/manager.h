@@ -19,6 +19,7 @@ struct bus;
 /**
  * struct manager_options - from the command line
  * @libvirt_uri: NULL: no libvirt
+ * @config_given: @config_dir was asked for, so it must be there
  * @only: expression that the names of VMs to manage match whole, NULL: all
  * @system_bus: try to own the name on the system bus
  */
@@ -32,6 +33,7 @@ struct manager_options {
 	const char *only;
 	u64 quantum_ns;
 	bool system_bus;
+	bool config_given;
 };
 
 /**

@@ -622,7 +622,7 @@ static int conf_load_file(struct policies *policies, const char *directory,
 	if (error) {
 		fprintf(errors, "%s: cannot be read: %s; mend or remove it\n",
 			path, strerror(-error));
-		return error;
+		return -EINVAL;
 	}
 	error = policy_conf_add(policies, path, text, len, errors);
 	free(text);
@@ -644,12 +644,10 @@ static int conf_load_all(struct policies *policies, const char *directory,
 	int nr = scandir(directory, &entries, conf_filter, alphasort);
 	int result = 0;
 
-	if (nr < 0 && errno == ENOENT)
-		return 0;
 	if (nr < 0) {
 		result = -errno;
-		fprintf(errors, "%s: cannot be read: %s\n", directory,
-			strerror(-result));
+		fprintf(errors, "%s: expected a directory of policies: %s; make it, empty if no policy is wanted\n",
+			directory, strerror(-result));
 		return result;
 	}
 	for (int i = 0; i < nr; i++) {

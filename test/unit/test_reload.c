@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Reading the policies again: what changes, and what goes on as it was. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "daemon_maker.h"
+
+#define POLICY(threshold) \
+	"[Policy]\nType=idle\nQuietTime=10min\nStop=a\nWhile=b\n" \
+	"Threshold=" threshold "\n" \
+	"[Set a]\nProcess=indexer\n[Set b]\nProcess=server\n"
+
+/* A daemon whose policies are files of its own. */
+struct reloading {
+	struct daemon *daemon;
+	char directory[40];
+};
+
+static void put_file(struct reloading *reloading, const char *name,
+		     const char *text)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", reloading->directory, name);
+	if (!text) {
+		assert_int_equal(unlink(path), 0);
+		return;
+	}
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static int reload(struct reloading *reloading)
+{
+	char *why = NULL;
+	int error = manager_reload(&reloading->daemon->manager, &why);
+
+	assert_int_equal(!error, !why);
+	free(why);
+	return error;
+}
+
+static struct reloading reloading_create(void)
+{
+	struct reloading reloading = { .daemon = daemon_create() };
+	struct manager *manager = &reloading.daemon->manager;
+
+	strcpy(reloading.directory, "/tmp/monarch-test-reload-XXXXXX");
+	assert_non_null(mkdtemp(reloading.directory));
+	manager->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	assert_true(manager->timer >= 0);
+	return reloading;
+}
+
+static void reloading_use(struct reloading *reloading)
+{
+	struct manager *manager = &reloading->daemon->manager;
+
+	manager->options.config_dir = reloading->directory;
+	put_file(reloading, "m.conf", POLICY("5%"));
+	assert_int_equal(reload(reloading), 0);
+	daemon_ticks(reloading->daemon, 2);
+}
+
+static void reloading_destroy(struct reloading *reloading)
+{
+	struct manager *manager = &reloading->daemon->manager;
+
+	put_file(reloading, "m.conf", NULL);
+	assert_int_equal(rmdir(reloading->directory), 0);
+	close(manager->timer);
+	daemon_destroy(reloading->daemon);
+}
+
+/* The server worked: the indexer is stopped. */
+static void make_busy(struct reloading *reloading)
+{
+	struct daemon *daemon = reloading->daemon;
+
+	fake_set(&daemon->guest, daemon->tasks[1], MONARCH_F_TASK_SUM_EXEC,
+		 NS_PER_S);
+	daemon_ticks(daemon, 3);
+	assert_int_equal(manager_stopped(&daemon->manager), 1);
+	/* past Period=, within QuietTime= */
+	daemon_ticks(daemon, 50);
+	assert_int_equal(manager_stopped(&daemon->manager), 1);
+}
+
+/* A policy that is as it was keeps what it stopped, wherever it stands now. */
+static void test_unchanged(void **state)
+{
+	struct reloading reloading = reloading_create();
+	struct daemon *daemon = reloading.daemon;
+
+	reloading_use(&reloading);
+	make_busy(&reloading);
+	assert_int_equal(reload(&reloading), 0);
+	daemon_ticks(daemon, 5);
+	put_file(&reloading, "a.conf", POLICY("7%"));
+	assert_int_equal(reload(&reloading), 0);
+	daemon_ticks(daemon, 5);
+	assert_false(daemon->manager.decision.verdicts[0].hold);
+	assert_true(daemon->manager.decision.verdicts[1].hold);
+	assert_int_equal(manager_stopped(&daemon->manager), 1);
+	assert_int_equal(daemon->resumed, 0);
+	put_file(&reloading, "a.conf", NULL);
+	reloading_destroy(&reloading);
+}
+
+/* A policy that changed begins anew. */
+static void test_changed(void **state)
+{
+	struct reloading reloading = reloading_create();
+	struct daemon *daemon = reloading.daemon;
+
+	reloading_use(&reloading);
+	make_busy(&reloading);
+	put_file(&reloading, "m.conf", POLICY("6%"));
+	assert_int_equal(reload(&reloading), 0);
+	daemon_ticks(daemon, 5);
+	assert_int_equal(manager_stopped(&daemon->manager), 0);
+	assert_int_equal(daemon->resumed, 1);
+	reloading_destroy(&reloading);
+}
+
+/* The directory is gone: an error like any other, the policies stay. */
+static void test_no_directory(void **state)
+{
+	struct reloading reloading = reloading_create();
+	struct daemon *daemon = reloading.daemon;
+
+	reloading_use(&reloading);
+	make_busy(&reloading);
+	daemon->manager.options.config_dir = "/nonexistent";
+	assert_int_equal(reload(&reloading), -ENOENT);
+	assert_int_equal(daemon->manager.policies->nr_policies, 1);
+	daemon_ticks(daemon, 5);
+	assert_int_equal(manager_stopped(&daemon->manager), 1);
+	reloading_destroy(&reloading);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unchanged),
+		cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_no_directory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
