@@ -40,6 +40,8 @@
  * @suspect_ns: since when it looks stopped though nobody wants it (0: does not)
  * @suspect_round: the last round in which it did
  * @sent: edits were applied for the present wish
+ * @undoing: wanted, but it cannot be stopped whole: all of it is being resumed
+ * @blocked: times that it was so in a row
  */
 struct stop {
 	bool manual;
@@ -47,6 +49,8 @@ struct stop {
 	bool was;
 	bool involved;
 	bool sent;
+	bool undoing;
+	u32 blocked;
 	char held_by[TABLE_HELD_BY_LEN];
 	u64 retry_ns;
 	u32 tries;

@@ -120,6 +120,42 @@ static void test_backoff(void **state)
 	daemon_destroy(daemon);
 }
 
+/*
+ * Stopped, and then a thread is born that a debugger has already: it cannot be
+ * stopped whole any more, so all of it runs until it can.
+ */
+static void test_no_halves(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 sibling = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+	u64 *refusals = daemon->manager.host.stats.refusals, born;
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	assert_int_equal(manager_stopped(&daemon->manager), 1);
+	born = fake_thread(&daemon->guest, daemon->tasks[2], 201);
+	fake_set(&daemon->guest, born, MONARCH_F_TASK_PTRACE, 1);
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_SUM_EXEC,
+		 NS_PER_S);
+	daemon_ticks(daemon, 100);
+	assert_in_range(refusals[GI_REFUSE_PTRACED], 2, 5);
+	assert_false(marked(daemon, 2));
+	assert_int_equal(fake_get(&daemon->guest, daemon->tasks[2],
+				  MONARCH_F_TASK_FROZEN), 0);
+	assert_int_equal(fake_get(&daemon->guest, sibling,
+				  MONARCH_F_TASK_FROZEN), 0);
+	assert_int_equal(manager_stopped(&daemon->manager), 0);
+	assert_int_equal(daemon->resumed, 1);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->stop.refusal,
+			 GI_REFUSE_PTRACED);
+	fake_set(&daemon->guest, born, MONARCH_F_TASK_PTRACE, 0);
+	daemon_ticks(daemon, 200);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	assert_int_equal(daemon->stopped, 2);
+	daemon_destroy(daemon);
+}
+
 /* Memory changed between plan and write: nothing happened, tried again. */
 static void test_stale(void **state)
 {
@@ -424,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_born_thread),
 		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_no_halves),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_no_hold),
 		cmocka_unit_test(test_lost_connection),
