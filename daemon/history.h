@@ -5,10 +5,17 @@
  * A sample is an interval and the CPU used until its end, and is taken only when
  * the process used any, so a sleeping process costs nothing. A window that begins
  * within an interval gets its share of it: a VM that is read once a second did
- * not do the work of that second in the last window. Samples older than the longest
- * window that anybody asks for are folded into @base_ns. All histories share a
- * pool that bounds their memory: a guest with a hundred thousand busy processes
- * gets shorter histories, not our memory.
+ * not do the work of that second in the last window. Samples older than the
+ * longest window that anybody asks for are folded into @base_ns.
+ *
+ * A history that is full joins neighbours into one sample where that is no more
+ * than a 64th of their age: so much of its length is the error of a window. That
+ * way ten minutes of a process that always works fit, and its last second is as
+ * fine as the quanta were.
+ *
+ * All histories share a pool that bounds their memory. A guest with very many
+ * busy processes gets coarser and shorter histories, not our memory; but none so
+ * short that the process is not seen.
  */
 #ifndef DAEMON_HISTORY_H
 #define DAEMON_HISTORY_H
@@ -24,8 +31,8 @@ struct history_sample {
 /**
  * struct history_pool - memory of all histories together
  * @samples: allocated now
- * @max_samples: bound
- * @cut: samples dropped early because of the bound
+ * @max_samples: bound; only a history's first few are allowed beyond it
+ * @cut: times that samples were dropped early, or joined too coarsely
  */
 struct history_pool {
 	u64 samples;
