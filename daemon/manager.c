@@ -253,26 +253,6 @@ static void manager_log_reasons(const char *why)
 
 /* A quantum. */
 
-static void manager_classify(struct manager *manager)
-{
-	struct table_vm *vm;
-
-	TAILQ_FOREACH(vm, &manager->host.table.vms, entry) {
-		if (!vm->unclassified)
-			continue;
-		if (!vm->classified)
-			vm->sets = policies_match_vm(manager->policies, vm->name);
-		vm->classified = true;
-		for (u32 i = 0; i < vm->nr; i++)
-			if (!vm->order[i]->classified)
-				table_classify(vm->order[i],
-					       policies_match(manager->policies,
-							      vm->sets,
-							      &vm->order[i]->now));
-		vm->unclassified = false;
-	}
-}
-
 static void manager_decide(struct manager *manager)
 {
 	struct decision *decision = &manager->decision;
@@ -428,7 +408,8 @@ void manager_tick(struct manager *manager, u64 ticks)
 	TAILQ_FOREACH(vm, &manager->vms, entry)
 		vm_sample(vm, manager->now_ns);
 	table_age(&host->table, manager->now_ns);
-	manager_classify(manager);
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		vm_classify(vm, manager->policies);
 	manager_decide(manager);
 	manager_wish(manager);
 	TAILQ_FOREACH(vm, &manager->vms, entry)

@@ -33,6 +33,7 @@ enum vm_state {
 	VM_RUNS,
 };
 
+struct policies;
 struct vm;
 
 enum vm_event { VM_EVENT_STATE, VM_EVENT_STOPPED, VM_EVENT_RESUMED };
@@ -58,13 +59,15 @@ struct vm_host {
 /**
  * struct vm_pace - how often a VM is sampled
  * @every_ns: at most this often, 0: every quantum
- * @cost_ns: CPU time of a sample, smoothed
+ * @cost_ns: CPU time of a sample and of what follows from it, smoothed
+ * @match_ns: CPU time spent on its processes' names since the last sample
  * @failures: in a row
  */
 struct vm_pace {
 	u64 every_ns;
 	u64 next_ns;
 	u64 cost_ns;
+	u64 match_ns;
 	u32 failures;
 	u64 good_ns;		/* last success */
 	u64 active_ns;		/* last time anything was scheduled */
@@ -147,6 +150,9 @@ const char *vm_no_edit(const struct vm *vm);
 /* sample.c: bring the table up to date, if it is time. */
 void vm_sample(struct vm *vm, u64 now_ns);
 void vm_sample_deinit(struct vm *vm);
+
+/* classify.c: put into their sets those processes that are new or renamed. */
+void vm_classify(struct vm *vm, struct policies *policies);
 
 /* act.c: make the guest what stop.manual and stop.policy want. */
 void vm_act(struct vm *vm, u64 now_ns);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reading the policies again: what changes, and what goes on as it was. */
+/* Policies in force: reading them again, and who is in their sets when. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,12 +148,67 @@ static void test_no_directory(void **state)
 	reloading_destroy(&reloading);
 }
 
+static u32 nr_classified(const struct daemon *daemon)
+{
+	const struct table_vm *table = daemon->vm->table;
+	u32 nr = 0;
+
+	for (u32 i = 0; i < table->nr; i++)
+		nr += table->order[i]->classified;
+	return nr;
+}
+
+/* Names take a VM's share of a quantum; what is left has its turn later. */
+static void test_share(void **state)
+{
+	struct reloading reloading = reloading_create();
+	struct daemon *daemon = reloading.daemon;
+
+	reloading_use(&reloading);
+	make_busy(&reloading);
+	assert_int_equal(nr_classified(daemon), daemon->vm->table->nr);
+	assert_int_equal(reload(&reloading), 0);
+	assert_int_equal(nr_classified(daemon), 0);
+	/* so short that one process is a share; and what is stopped, before */
+	daemon->manager.host.quantum_ns = 1;
+	for (u32 i = 2; i <= daemon->vm->table->nr; i++) {
+		manager_tick(&daemon->manager, 1);
+		assert_int_equal(nr_classified(daemon), i);
+		assert_int_equal(daemon->resumed, 0);
+	}
+	reloading_destroy(&reloading);
+}
+
+/* And they are paid for: a VM whose names are expensive is sampled less often. */
+static void test_price(void **state)
+{
+	struct reloading reloading = reloading_create();
+	struct daemon *daemon = reloading.daemon;
+	struct vm_pace *pace = &daemon->vm->pace;
+
+	reloading_use(&reloading);
+	daemon_tick(daemon);
+	pace->match_ns = 0;
+	fake_poke(&daemon->guest, daemon->tasks[3] + 848, 0x6e6f7473);
+	fake_set(&daemon->guest, daemon->tasks[3], MONARCH_F_TASK_SUM_EXEC,
+		 NS_PER_S);
+	daemon_tick(daemon);
+	assert_true(pace->match_ns > 0);
+	pace->match_ns = 8 * NS_PER_S;
+	daemon_tick(daemon);
+	assert_int_equal(pace->match_ns, 0);
+	assert_int_equal(pace->every_ns, NS_PER_S);
+	reloading_destroy(&reloading);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unchanged),
 		cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_no_directory),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_price),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
