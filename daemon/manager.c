@@ -172,6 +172,9 @@ static int manager_set_timer(struct manager *manager, u64 quantum_ns)
 		},
 	};
 
+	/* started anew by reload after reload, it would never run out */
+	if (quantum_ns == manager->host.quantum_ns)
+		return 0;
 	timer.it_value = timer.it_interval;
 	if (timerfd_settime(manager->timer, 0, &timer, NULL))
 		return -errno;

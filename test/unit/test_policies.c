@@ -148,6 +148,38 @@ static void test_no_directory(void **state)
 	reloading_destroy(&reloading);
 }
 
+static u64 timer_left(const struct manager *manager)
+{
+	struct itimerspec left;
+
+	assert_int_equal(timerfd_gettime(manager->timer, &left), 0);
+	return (u64)left.it_value.tv_sec * NS_PER_S + (u64)left.it_value.tv_nsec;
+}
+
+/* Reloads do not put the next quantum off; only another quantum does. */
+static void test_timer(void **state)
+{
+	struct reloading reloading = reloading_create();
+	struct manager *manager = &reloading.daemon->manager;
+	const struct itimerspec once = { .it_value.tv_nsec = 1 };
+	uint64_t ticks = 0;
+
+	reloading_use(&reloading);
+	assert_int_equal(timerfd_settime(manager->timer, 0, &once, NULL), 0);
+	assert_int_equal(read(manager->timer, &ticks, sizeof(ticks)),
+			 sizeof(ticks));
+	/* run out, it stays so: nobody started it again */
+	assert_int_equal(reload(&reloading), 0);
+	assert_int_equal(timer_left(manager), 0);
+	put_file(&reloading, "m.conf", "Quantum=5ms\n" POLICY("5%"));
+	assert_int_equal(reload(&reloading), -EINVAL);
+	assert_int_equal(timer_left(manager), 0);
+	put_file(&reloading, "m.conf", POLICY("5%\nQuantum=90ms"));
+	assert_int_equal(reload(&reloading), 0);
+	assert_true(timer_left(manager) > 0);
+	reloading_destroy(&reloading);
+}
+
 static u32 nr_classified(const struct daemon *daemon)
 {
 	const struct table_vm *table = daemon->vm->table;
@@ -207,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_unchanged),
 		cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_no_directory),
+		cmocka_unit_test(test_timer),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_price),
 	};
