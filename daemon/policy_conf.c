@@ -23,6 +23,7 @@
 #define CONF_SECTION_MAX	48	/* inih keeps 50 of it, with the NUL */
 #define CONF_SET_PREFIX		"Set "
 #define CONF_KEYS_MAX		16
+#define CONF_NAMES_GAP		" \t,"	/* between names of sets */
 
 /* A key of a section was seen on this line. */
 struct conf_seen {
@@ -456,8 +457,11 @@ static u64 conf_mask(struct conf *conf, struct conf_names *names,
 	char *rest = NULL, *name;
 	u64 mask = 0;
 
-	for (name = strtok_r(names->text, " \t,", &rest); name;
-	     name = strtok_r(NULL, " \t,", &rest)) {
+	if (names->line && !names->text[strspn(names->text, CONF_NAMES_GAP)])
+		conf_error(conf, names->line, "%s= wants names of this file's [Set NAME] sections, separated by blanks, found \"%s\"",
+			   key, conf_show(names->text));
+	for (name = strtok_r(names->text, CONF_NAMES_GAP, &rest); name;
+	     name = strtok_r(NULL, CONF_NAMES_GAP, &rest)) {
 		u32 set = conf_find_set(conf, name);
 
 		if (set == POLICY_SETS_MAX)

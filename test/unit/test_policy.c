@@ -108,6 +108,8 @@ static void test_errors(void **state)
 		{ HEAD "While=\n" SET, ":4:", "has no value" },
 		{ HEAD "While=b\n" SET, ":4:", "no section [Set b]" },
 		{ HEAD "While=a\n" SET, ":4:", "both Stop= and While=" },
+		{ HEAD "While=,\n" SET, ":4:", "While= wants names" },
+		{ "[Policy]\nType=idle\nStop=, ,\n" SET, ":3:", "found \", ,\"" },
 		{ HEAD, ":3:", "no section [Set a]" },
 		{ "[Policy]\nStop=a\n" SET, ":1:", "has no Type=" },
 		{ "[Policy]\nType=fast\nStop=a\n" SET, ":2:", "found \"fast\"" },
