@@ -256,20 +256,24 @@ static void manager_log_reasons(const char *why)
 
 /* A quantum. */
 
-static void manager_decide(struct manager *manager)
+/* Return: whether there is a new decision; one before may name dead processes. */
+static bool manager_decide(struct manager *manager)
 {
 	struct decision *decision = &manager->decision;
 	u64 start = clock_ns();
+	int error;
 
 	if (manager->stopping_ns) {
 		decision->nr_wanted = 0;
-		return;
+		return true;
 	}
-	if (decide(&manager->host.table, manager->policies, decision->verdicts,
-		   manager->now_ns, decision))
-		log_error("out of memory: the last decision stays");
+	error = decide(&manager->host.table, manager->policies,
+		       decision->verdicts, manager->now_ns, decision);
+	if (error)
+		log_error("out of memory: what is stopped stays so, and nothing else is");
 	manager->host.stats.decisions++;
 	manager->host.stats.decide_ns += clock_ns() - start;
+	return !error;
 }
 
 static void manager_want(struct manager *manager, const struct wanted *wanted)
@@ -413,8 +417,8 @@ void manager_tick(struct manager *manager, u64 ticks)
 	table_age(&host->table, manager->now_ns);
 	TAILQ_FOREACH(vm, &manager->vms, entry)
 		vm_classify(vm, manager->policies);
-	manager_decide(manager);
-	manager_wish(manager);
+	if (manager_decide(manager))
+		manager_wish(manager);
 	TAILQ_FOREACH(vm, &manager->vms, entry)
 		vm_act(vm, manager->now_ns);
 	bus_tick(manager->bus, manager->now_ns);

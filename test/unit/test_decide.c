@@ -17,6 +17,18 @@
 #define INDEXER BIT_ULL(0)
 #define SERVER BIT_ULL(1)
 
+/* decide() takes its memory from here. */
+static bool no_memory;
+
+void *reallocarray(void *old, size_t nr, size_t size)
+{
+	if (no_memory) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(old, nr * size);
+}
+
 /* Two VMs: an indexer (pid 10) here, a server (pid 20) and a bystander there. */
 struct world {
 	struct table table;
@@ -255,6 +267,30 @@ static void test_pure(void **state)
 	world_destroy(world);
 }
 
+/* Without memory nothing is decided, and what was decided before is as it was. */
+static void test_no_memory(void **state)
+{
+	struct world *world = world_create(SERVER);
+	struct decision before;
+
+	world_tick(world, 20, 10 * MS);
+	assert_int_equal(world->decision.nr_wanted, 1);
+	for (u32 pid = 31; pid < 64; pid++) {
+		world_see(world, world->one, pid, 0);
+		table_classify(table_find_pid(world->one, pid), INDEXER);
+	}
+	before = world->decision;
+	no_memory = true;
+	assert_int_equal(decide(&world->table, &world->policies,
+				before.verdicts, world->now_ns,
+				&world->decision), -ENOMEM);
+	no_memory = false;
+	assert_memory_equal(&world->decision, &before, sizeof(before));
+	world_decide(world);
+	assert_int_equal(world->decision.nr_wanted, 34);
+	world_destroy(world);
+}
+
 static void test_no_policy(void **state)
 {
 	struct world *world = world_create(0);
@@ -276,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_bystander),
 		cmocka_unit_test(test_two_policies),
 		cmocka_unit_test(test_pure),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_no_policy),
 	};
 
