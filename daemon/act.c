@@ -28,15 +28,23 @@ void proc_wish(struct proc *proc, u64 now_ns)
 	stop->retry_ns = 0;
 	stop->tries = 0;
 	stop->sent = false;
+	stop->undoing = false;
+	stop->blocked = 0;
 	stop->refusal = GI_REFUSE_NONE;
 	stop->since_ns = now_ns;
+}
+
+/* Which way the next plan for @proc goes. */
+static bool act_stops_it(const struct proc *proc)
+{
+	return proc_wanted(proc) && !proc->stop.undoing;
 }
 
 static bool act_due(const struct proc *proc, u64 now_ns)
 {
 	if (now_ns < proc->stop.retry_ns)
 		return false;
-	return !proc_wanted(proc) || proc->now.stopped < GI_STOPPING;
+	return !act_stops_it(proc) || proc->now.stopped < GI_STOPPING;
 }
 
 static bool act_any_due(const struct vm *vm, u64 now_ns)
@@ -54,6 +62,24 @@ static void act_forget(struct proc *proc)
 	table_stop_del(proc);
 }
 
+/*
+ * It cannot be stopped, and will not soon. Some of its threads may have been
+ * marked before that showed: none stays stopped while others run.
+ */
+static void act_blocked(struct proc *proc, u64 now_ns)
+{
+	struct stop *stop = &proc->stop;
+
+	if (act_stops_it(proc)) {
+		stop->undoing = true;
+		return;
+	}
+	stop->undoing = false;
+	stop->retry_ns = now_ns + min(ACT_SLOW_NS << min(stop->blocked, 7u),
+				      ACT_MAX_NS);
+	stop->blocked++;
+}
+
 static void act_refused(struct vm *vm, struct proc *proc,
 			enum gi_refusal refusal, u64 now_ns)
 {
@@ -62,22 +88,37 @@ static void act_refused(struct vm *vm, struct proc *proc,
 
 	vm->host->stats.refusals[refusal]++;
 	vm->force_walk = true;
-	stop->refusal = refusal;
-	if (!proc_wanted(proc) &&
-	    (refusal == GI_REFUSE_GONE || refusal == GI_REFUSE_EXITING))
+	/* what is undone has its reason */
+	if (!stop->undoing)
+		stop->refusal = refusal;
+	if (refusal == GI_REFUSE_GONE ||
+	    (refusal == GI_REFUSE_EXITING && !proc_wanted(proc)))
 		act_forget(proc);
 	else if (!gi_refusal_retry(refusal))
-		stop->retry_ns = now_ns + min(ACT_SLOW_NS << min(tries, 7u),
-					      ACT_MAX_NS);
+		act_blocked(proc, now_ns);
 	else if (tries >= ACT_QUICK_TRIES)
 		stop->retry_ns = now_ns + ACT_SLOW_NS;
+}
+
+/* All of a process that cannot be stopped runs again. */
+static void act_undone(struct vm *vm, struct proc *proc, u64 now_ns)
+{
+	if (proc->stop.sent)
+		vm->host->event(vm->host, VM_EVENT_RESUMED, vm, proc);
+	proc->stop.sent = false;
+	act_blocked(proc, now_ns);
 }
 
 /* An empty plan: the guest is as wanted, whatever our snapshot says. */
 static void act_reached(struct vm *vm, struct proc *proc, u64 now_ns)
 {
-	proc->stop.refusal = GI_REFUSE_NONE;
 	proc->stop.tries = 0;
+	if (proc->stop.undoing) {
+		act_undone(vm, proc, now_ns);
+		return;
+	}
+	proc->stop.refusal = GI_REFUSE_NONE;
+	proc->stop.blocked = 0;
 	if (proc_wanted(proc)) {
 		proc->stop.retry_ns = now_ns + ACT_SLOW_NS;
 		return;
@@ -91,10 +132,12 @@ static void act_done(struct vm *vm, struct proc *proc)
 	bool first = !proc->stop.sent;
 
 	vm->force_walk = true;
-	proc->stop.sent = true;
 	proc->stop.tries = 0;
-	proc->stop.refusal = GI_REFUSE_NONE;
-	if (!proc_wanted(proc)) {
+	if (!proc->stop.undoing) {
+		proc->stop.sent = true;
+		proc->stop.refusal = GI_REFUSE_NONE;
+	}
+	if (!act_stops_it(proc)) {
 		vm->host->stats.resumes++;
 		return;
 	}
@@ -121,13 +164,13 @@ static void act_proc(struct vm *vm, struct proc *proc, u64 now_ns)
 	struct gi_target target = {
 		.task = proc->now.task,
 		.start_time = proc->now.start_time,
-		.from = gi_stop_first(snapshot, &proc->now, proc_wanted(proc)),
+		.from = gi_stop_first(snapshot, &proc->now, act_stops_it(proc)),
 	};
 	struct gi_stop_result result = {};
 	struct gi_plan *plan = &vm->host->plan;
 	enum gi_refusal refusal;
 
-	if (proc_wanted(proc))
+	if (act_stops_it(proc))
 		refusal = gi_plan_stop(&vm->kernel, &target, plan, &result);
 	else
 		refusal = gi_plan_resume(&vm->kernel, &target, plan, &result);
@@ -162,7 +205,7 @@ static void act_stops(struct vm *vm, u64 now_ns)
 }
 
 /* Is there a wake-up whose borrowed reference can be given back? */
-static bool act_settle_due(struct vm *vm, u64 now_ns)
+static bool act_settle_due(const struct vm *vm, u64 now_ns)
 {
 	if (now_ns >= vm->settle_ns)
 		return false;
@@ -271,7 +314,19 @@ void vm_act(struct vm *vm, u64 now_ns)
 	act_release(vm);
 }
 
-bool vm_is_clean(const struct vm *vm)
+const char *vm_left(const struct vm *vm, u64 now_ns)
 {
-	return vm->state != VM_RUNS || TAILQ_EMPTY(&vm->table->stops);
+	if (vm->owes)
+		return "had stopped processes when its kernel was lost sight of";
+	if (vm->job || vm->state == VM_ATTACHING)
+		return "was not looked into yet, so that processes in it may be stopped";
+	if (vm->state != VM_RUNS)
+		return NULL;
+	if (vm->scan)
+		return "was not searched for stopped processes yet";
+	if (!TAILQ_EMPTY(&vm->table->stops))
+		return "has stopped processes";
+	if (act_settle_due(vm, now_ns))
+		return "has a wake-up whose reference was not given back yet";
+	return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The daemon's clock: CLOCK_MONOTONIC. */
+/* The daemon's clock, CLOCK_MONOTONIC; and what the calling thread consumed. */
 #ifndef DAEMON_CLOCK_H
 #define DAEMON_CLOCK_H
 
@@ -16,6 +16,14 @@ static inline u64 clock_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (u64)now.tv_sec * NS_PER_S + (u64)now.tv_nsec;
+}
+
+static inline u64 clock_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
 	return (u64)now.tv_sec * NS_PER_S + (u64)now.tv_nsec;
 }
 

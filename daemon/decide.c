@@ -15,23 +15,24 @@ static struct verdict decide_policy(const struct table *table,
 	return (struct verdict){};
 }
 
-static int decision_want(struct decision *decision, struct proc *proc,
-			 u32 policy)
+/* Room for all that could be wanted, so that nothing fails halfway. */
+static int decision_reserve(struct decision *decision,
+			    const struct table *table)
 {
-	if (decision->nr_wanted == decision->max_wanted) {
-		u32 max = decision->max_wanted ? 2 * decision->max_wanted : 64;
-		struct wanted *wanted = reallocarray(decision->wanted, max,
-						     sizeof(*wanted));
+	struct wanted *wanted;
+	const struct proc *proc;
+	u32 nr = 0;
 
-		if (!wanted)
-			return -ENOMEM;
-		decision->wanted = wanted;
-		decision->max_wanted = max;
-	}
-	decision->wanted[decision->nr_wanted++] = (struct wanted){
-		.proc = proc,
-		.policy = policy,
-	};
+	TAILQ_FOREACH(proc, &table->members, member)
+		nr++;
+	if (nr <= decision->max_wanted)
+		return 0;
+	nr = max(nr, 2 * decision->max_wanted);
+	wanted = reallocarray(decision->wanted, nr, sizeof(*wanted));
+	if (!wanted)
+		return -ENOMEM;
+	decision->wanted = wanted;
+	decision->max_wanted = nr;
 	return 0;
 }
 
@@ -52,6 +53,8 @@ int decide(const struct table *table, const struct policies *policies,
 	struct verdict verdicts[POLICY_MAX] = {};
 	struct proc *proc;
 
+	if (decision_reserve(ret, table))
+		return -ENOMEM;
 	for (u32 i = 0; i < policies->nr_policies; i++)
 		verdicts[i] = decide_policy(table, &policies->policies[i],
 					    &before[i], now_ns);
@@ -61,8 +64,10 @@ int decide(const struct table *table, const struct policies *policies,
 
 		if (holder == policies->nr_policies || !proc_stoppable(proc))
 			continue;
-		if (decision_want(ret, proc, holder))
-			return -ENOMEM;
+		ret->wanted[ret->nr_wanted++] = (struct wanted){
+			.proc = proc,
+			.policy = holder,
+		};
 	}
 	memcpy(ret->verdicts, verdicts, sizeof(verdicts));
 	return 0;

@@ -38,7 +38,7 @@ static const char usage[] =
 	"\n"
 	"Signals: SIGHUP reads the policies again; SIGTERM and SIGINT resume every\n"
 	"process and exit. Exit: 0, 1 failed to start or run, 2 usage, 3 exited\n"
-	"though some process could not be resumed.\n";
+	"though some process could not be resumed, or may be stopped.\n";
 
 enum {
 	OPT_CONFIG = 256, OPT_RUNTIME, OPT_SOCKET, OPT_CACHE, OPT_BLOB, OPT_URI,
@@ -90,7 +90,10 @@ static void option_quantum(struct manager_options *options, const char *text)
 static void option_set(struct manager_options *options, int option)
 {
 	switch (option) {
-	case OPT_CONFIG: options->config_dir = optarg; break;
+	case OPT_CONFIG:
+		options->config_dir = optarg;
+		options->config_given = true;
+		break;
 	case OPT_RUNTIME: options->runtime_dir = optarg; break;
 	case OPT_SOCKET: options->bus_socket = optarg; break;
 	case OPT_CACHE: options->cache_dir = optarg; break;

@@ -19,6 +19,7 @@
 #include "policy_conf.h"
 
 #define MANAGER_EXIT_NS		(10 * NS_PER_S)
+#define MANAGER_MEET_NS		(3 * NS_PER_S)	/* all VMs are known, see vms.h */
 #define MANAGER_JOBS_EXIT_MS	5000
 
 /* VMs. */
@@ -171,12 +172,30 @@ static int manager_set_timer(struct manager *manager, u64 quantum_ns)
 		},
 	};
 
+	/* started anew by reload after reload, it would never run out */
+	if (quantum_ns == manager->host.quantum_ns)
+		return 0;
 	timer.it_value = timer.it_interval;
 	if (timerfd_settime(manager->timer, 0, &timer, NULL))
 		return -errno;
 	manager->host.quantum_ns = quantum_ns;
 	manager->due_ns = clock_ns() + quantum_ns;
 	return 0;
+}
+
+/* What a policy that stays as it was said last, it goes on from. */
+static void manager_carry_over(struct manager *manager,
+			       const struct policies *policies)
+{
+	struct verdict before[POLICY_MAX];
+	u32 nr = manager->policies ? manager->policies->nr_policies : 0;
+
+	memcpy(before, manager->decision.verdicts, sizeof(before));
+	memset(manager->decision.verdicts, 0, sizeof(before));
+	for (u32 i = 0; i < policies->nr_policies; i++)
+		for (u32 j = 0; j < nr; j++)
+			if (policies_same(policies, i, manager->policies, j))
+				manager->decision.verdicts[i] = before[j];
 }
 
 /* Put @policies in force; the old ones go. */
@@ -187,19 +206,26 @@ static int manager_commit(struct manager *manager, struct policies *policies)
 
 	if (error)
 		return error;
+	manager_carry_over(manager, policies);
 	policies_destroy(manager->policies);
 	manager->policies = policies;
-	memset(manager->decision.verdicts, 0, sizeof(manager->decision.verdicts));
 	table_keep(&manager->host.table, policies_window(policies));
 	table_declassify(&manager->host.table);
 	return 0;
 }
 
-int manager_reload(struct manager *manager, char **why)
+/* @may_lack: a directory that is not there holds no policies. */
+static int manager_load(struct manager *manager, bool may_lack, char **why)
 {
 	struct policies *policies = NULL;
 	int error = policy_conf_load(manager->options.config_dir, &policies, why);
 
+	if (error == -ENOENT && may_lack) {
+		free(*why);
+		*why = NULL;
+		policies = policies_create();
+		error = policies ? 0 : -ENOMEM;
+	}
 	if (!error)
 		error = manager_commit(manager, policies);
 	if (error) {
@@ -211,6 +237,11 @@ int manager_reload(struct manager *manager, char **why)
 		 policies->nr_policies, manager->options.config_dir,
 		 (double)manager->host.quantum_ns / NS_PER_MS);
 	return 0;
+}
+
+int manager_reload(struct manager *manager, char **why)
+{
+	return manager_load(manager, false, why);
 }
 
 static void manager_log_reasons(const char *why)
@@ -225,40 +256,24 @@ static void manager_log_reasons(const char *why)
 
 /* A quantum. */
 
-static void manager_classify(struct manager *manager)
-{
-	struct table_vm *vm;
-
-	TAILQ_FOREACH(vm, &manager->host.table.vms, entry) {
-		if (!vm->unclassified)
-			continue;
-		if (!vm->classified)
-			vm->sets = policies_match_vm(manager->policies, vm->name);
-		vm->classified = true;
-		for (u32 i = 0; i < vm->nr; i++)
-			if (!vm->order[i]->classified)
-				table_classify(vm->order[i],
-					       policies_match(manager->policies,
-							      vm->sets,
-							      &vm->order[i]->now));
-		vm->unclassified = false;
-	}
-}
-
-static void manager_decide(struct manager *manager)
+/* Return: whether there is a new decision; one before may name dead processes. */
+static bool manager_decide(struct manager *manager)
 {
 	struct decision *decision = &manager->decision;
 	u64 start = clock_ns();
+	int error;
 
 	if (manager->stopping_ns) {
 		decision->nr_wanted = 0;
-		return;
+		return true;
 	}
-	if (decide(&manager->host.table, manager->policies, decision->verdicts,
-		   manager->now_ns, decision))
-		log_error("out of memory: the last decision stays");
+	error = decide(&manager->host.table, manager->policies,
+		       decision->verdicts, manager->now_ns, decision);
+	if (error)
+		log_error("out of memory: what is stopped stays so, and nothing else is");
 	manager->host.stats.decisions++;
 	manager->host.stats.decide_ns += clock_ns() - start;
+	return !error;
 }
 
 static void manager_want(struct manager *manager, const struct wanted *wanted)
@@ -336,15 +351,23 @@ static void manager_status(struct manager *manager)
 		   manager->policies->nr_policies, manager->host.stats.overruns);
 }
 
-/* Report what is still stopped in @vm, and count it. */
+/* Report what is, or may be, still stopped in @vm, and count it. */
 static void manager_report_left(struct manager *manager, const struct vm *vm)
 {
+	const char *left = vm_left(vm, manager->now_ns);
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
 	char no_edit[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
 	const struct proc *proc;
 
+	if (!left)
+		return;
 	monarch_escape(name, sizeof(name), vm->identity.name);
 	monarch_escape(no_edit, sizeof(no_edit), vm_no_edit(vm));
+	if (TAILQ_EMPTY(&vm->table->stops)) {
+		manager->left++;
+		log_error("VM %s (%s) %s; the next monarchd sees to it when it starts",
+			  name, vm_state_name(vm->state), left);
+	}
 	TAILQ_FOREACH(proc, &vm->table->stops, stopping) {
 		manager->left++;
 		log_error("VM %s: process %u (%s) could not be resumed: it %s; `monarchctl recover` after the next start does it",
@@ -360,12 +383,13 @@ static void manager_try_exit(struct manager *manager)
 	bool late = clock_ns() - manager->stopping_ns >= MANAGER_EXIT_NS;
 	const struct vm *vm;
 
+	if (clock_ns() - manager->start_ns < MANAGER_MEET_NS)
+		return;
 	TAILQ_FOREACH(vm, &manager->vms, entry)
-		if (!vm_is_clean(vm) && !late)
+		if (!late && vm_left(vm, manager->now_ns))
 			return;
 	TAILQ_FOREACH(vm, &manager->vms, entry)
-		if (!vm_is_clean(vm))
-			manager_report_left(manager, vm);
+		manager_report_left(manager, vm);
 	sd_event_exit(manager->event, 0);
 }
 
@@ -377,7 +401,7 @@ static void manager_second(struct manager *manager)
 		return;
 	manager->second_ns = manager->now_ns + NS_PER_S;
 	TAILQ_FOREACH(vm, &manager->vms, entry)
-		if (!manager->stopping_ns)
+		if (!manager->stopping_ns || vm_left(vm, manager->now_ns))
 			vm_tend(vm, manager->now_ns);
 	manager_status(manager);
 }
@@ -393,9 +417,10 @@ void manager_tick(struct manager *manager, u64 ticks)
 	TAILQ_FOREACH(vm, &manager->vms, entry)
 		vm_sample(vm, manager->now_ns);
 	table_age(&host->table, manager->now_ns);
-	manager_classify(manager);
-	manager_decide(manager);
-	manager_wish(manager);
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		vm_classify(vm, manager->policies);
+	if (manager_decide(manager))
+		manager_wish(manager);
 	TAILQ_FOREACH(vm, &manager->vms, entry)
 		vm_act(vm, manager->now_ns);
 	bus_tick(manager->bus, manager->now_ns);
@@ -486,12 +511,14 @@ static int manager_policies(struct manager *manager)
 {
 	char *why = NULL;
 	struct policies *none;
-	int error = manager_reload(manager, &why);
+	int error = manager_load(manager, !manager->options.config_given, &why);
 
 	if (!error)
 		return 0;
 	manager_log_reasons(why);
 	free(why);
+	if (error == -ENOENT)
+		return error;
 	log_error("no policy is in force; mend the files and send SIGHUP (systemctl reload monarchd)");
 	none = policies_create();
 	if (!none)

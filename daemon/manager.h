@@ -19,6 +19,7 @@ struct bus;
 /**
  * struct manager_options - from the command line
  * @libvirt_uri: NULL: no libvirt
+ * @config_given: @config_dir was asked for, so it must be there
  * @only: expression that the names of VMs to manage match whole, NULL: all
  * @system_bus: try to own the name on the system bus
  */
@@ -32,13 +33,15 @@ struct manager_options {
 	const char *only;
 	u64 quantum_ns;
 	bool system_bus;
+	bool config_given;
 };
 
 /**
  * struct manager - the daemon
  * @now_ns: time of the current quantum
  * @stopping_ns: since when everything is being resumed to exit, 0: it is not
- * @left: processes that could not be resumed at exit
+ * @left: at exit: processes that could not be resumed, and VMs of which it is
+ *	not known whether there are any
  */
 struct manager {
 	struct vm_host host;

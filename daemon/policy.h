@@ -85,6 +85,13 @@ u64 policies_quantum(const struct policies *policies, u64 otherwise);
 /* The longest window (period or quiet time) asked for. */
 u64 policies_window(const struct policies *policies);
 
+/*
+ * Whether policy @i of @a is policy @j of @b: of the same file, with the same
+ * settings and the same sets.
+ */
+bool policies_same(const struct policies *a, u32 i, const struct policies *b,
+		   u32 j);
+
 /* Sets that can match in VM @name. */
 u64 policies_match_vm(struct policies *policies, const char *name);
 

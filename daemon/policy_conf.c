@@ -23,6 +23,7 @@
 #define CONF_SECTION_MAX	48	/* inih keeps 50 of it, with the NUL */
 #define CONF_SET_PREFIX		"Set "
 #define CONF_KEYS_MAX		16
+#define CONF_NAMES_GAP		" \t,"	/* between names of sets */
 
 /* A key of a section was seen on this line. */
 struct conf_seen {
@@ -456,8 +457,11 @@ static u64 conf_mask(struct conf *conf, struct conf_names *names,
 	char *rest = NULL, *name;
 	u64 mask = 0;
 
-	for (name = strtok_r(names->text, " \t,", &rest); name;
-	     name = strtok_r(NULL, " \t,", &rest)) {
+	if (names->line && !names->text[strspn(names->text, CONF_NAMES_GAP)])
+		conf_error(conf, names->line, "%s= wants names of this file's [Set NAME] sections, separated by blanks, found \"%s\"",
+			   key, conf_show(names->text));
+	for (name = strtok_r(names->text, CONF_NAMES_GAP, &rest); name;
+	     name = strtok_r(NULL, CONF_NAMES_GAP, &rest)) {
 		u32 set = conf_find_set(conf, name);
 
 		if (set == POLICY_SETS_MAX)
@@ -622,7 +626,7 @@ static int conf_load_file(struct policies *policies, const char *directory,
 	if (error) {
 		fprintf(errors, "%s: cannot be read: %s; mend or remove it\n",
 			path, strerror(-error));
-		return error;
+		return -EINVAL;
 	}
 	error = policy_conf_add(policies, path, text, len, errors);
 	free(text);
@@ -644,12 +648,10 @@ static int conf_load_all(struct policies *policies, const char *directory,
 	int nr = scandir(directory, &entries, conf_filter, alphasort);
 	int result = 0;
 
-	if (nr < 0 && errno == ENOENT)
-		return 0;
 	if (nr < 0) {
 		result = -errno;
-		fprintf(errors, "%s: cannot be read: %s\n", directory,
-			strerror(-result));
+		fprintf(errors, "%s: expected a directory of policies: %s; make it, empty if no policy is wanted\n",
+			directory, strerror(-result));
 		return result;
 	}
 	for (int i = 0; i < nr; i++) {

@@ -28,8 +28,8 @@ int policy_conf_add(struct policies *policies, const char *file,
 /**
  * policy_conf_load() - compile all *.conf of a directory, in name order
  * @why: malloc'ed errors, or NULL on success
- * A directory that does not exist holds no policies.
- * Return: 0 with *ret; -EINVAL or another error with *why.
+ * Return: 0 with *ret; -ENOENT there is no such directory, -EINVAL or another
+ * error, with *why.
  */
 int policy_conf_load(const char *directory, struct policies **ret, char **why);
 

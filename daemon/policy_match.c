@@ -11,6 +11,7 @@
 #include "policy.h"
 
 #define REGEX_MATCH_LIMIT	20000
+#define REGEX_MATCH_PER_BYTE	250	/* a guest's names are short */
 #define REGEX_DEPTH_LIMIT	500
 #define REGEX_HEAP_KIB		256
 #define REGEX_PATTERN_LEN	200
@@ -49,7 +50,6 @@ static bool regex_prepare(struct policy_regex *regex)
 	regex->data = pcre2_match_data_create_from_pattern(regex->code, NULL);
 	if (!regex->context || !regex->data)
 		return false;
-	pcre2_set_match_limit(regex->context, REGEX_MATCH_LIMIT);
 	pcre2_set_depth_limit(regex->context, REGEX_DEPTH_LIMIT);
 	pcre2_set_heap_limit(regex->context, REGEX_HEAP_KIB);
 	return true;
@@ -86,9 +86,12 @@ struct policy_regex *policy_regex_destroy(struct policy_regex *regex)
 int policy_regex_match(const struct policy_regex *regex, const char *name,
 		       size_t len)
 {
-	int result = pcre2_match(regex->code, (PCRE2_SPTR)name, len, 0, 0,
-				 regex->data, regex->context);
+	u32 limit = min(REGEX_MATCH_PER_BYTE * ((u32)len + 1), REGEX_MATCH_LIMIT);
+	int result;
 
+	pcre2_set_match_limit(regex->context, limit);
+	result = pcre2_match(regex->code, (PCRE2_SPTR)name, len, 0, 0,
+			     regex->data, regex->context);
 	if (result >= 0)
 		return 1;
 	return result == PCRE2_ERROR_NOMATCH ? 0 : -E2BIG;

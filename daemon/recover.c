@@ -3,9 +3,11 @@
  * Orphans: processes stopped by a Monarch that died. They are recognised in
  * guest memory alone: marked, though the guest's own freezer does not hold them.
  *
- * When a VM is attached, all that is marked is an orphan. Later a mark can show
- * up only where something went wrong or the process changed its identity (exec
- * from a thread), and only after a while is it taken for one.
+ * When a VM is attached, all that is marked is an orphan. Later a mark, or a
+ * thread without one that still sits in the trap, can show up only where
+ * something went wrong (a wake-up was lost) or the process changed its identity
+ * (exec from a thread), and only after a while is it taken for one. One such
+ * thread among others that run is enough.
  */
 #include <stdio.h>
 
@@ -30,7 +32,10 @@ static void recover_adopt(struct vm *vm, struct proc *proc, u64 now_ns)
 	snprintf(proc->stop.held_by, sizeof(proc->stop.held_by), "orphan");
 }
 
-/* Any thread will do: of a half-stopped process the leader may run. */
+/*
+ * The process of a thread that is stopped, or not yet woken. Any thread will do:
+ * of a half-stopped process the leader may run.
+ */
 static struct proc *recover_marked(struct vm *vm, u32 thread)
 {
 	const struct gi_snapshot *snapshot = &vm->snapshots[vm->current];
@@ -60,17 +65,27 @@ u32 vm_recover(struct vm *vm, u64 now_ns)
 	return found;
 }
 
+/* Has every walk for so long found @proc like this? */
+static bool recover_is_lasting(struct proc *proc, u64 round, u64 now_ns)
+{
+	struct stop *stop = &proc->stop;
+
+	if (!stop->suspect_ns || stop->suspect_round + 1 < round)
+		stop->suspect_ns = now_ns;
+	stop->suspect_round = round;
+	return now_ns - stop->suspect_ns >= RECOVER_AFTER_NS;
+}
+
 void vm_suspect(struct vm *vm, u64 now_ns)
 {
-	for (u32 i = 0; i < vm->table->nr; i++) {
-		struct proc *proc = vm->table->order[i];
+	for (u32 i = 0; i < vm->snapshots[vm->current].nr_threads; i++) {
+		struct proc *proc = recover_marked(vm, i);
 
-		if (likely(!gi_stop_is_ours(proc->now.stopped)) ||
-		    proc->now.stopped == GI_WAKING || proc->stop.involved)
-			proc->stop.suspect_ns = 0;
-		else if (!proc->stop.suspect_ns)
-			proc->stop.suspect_ns = now_ns;
-		else if (now_ns - proc->stop.suspect_ns >= RECOVER_AFTER_NS)
+		if (likely(!proc) || proc->stop.involved)
+			continue;
+		/* nobody else's doing may have the next walk come */
+		vm->force_walk = true;
+		if (recover_is_lasting(proc, vm->table->round, now_ns))
 			recover_adopt(vm, proc, now_ns);
 	}
 }

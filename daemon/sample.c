@@ -18,14 +18,6 @@
 #define SAMPLE_MAX_EVERY_NS	NS_PER_S
 #define SAMPLE_MAX_VCPUS	GI_MAX_CPUS
 
-static u64 sample_cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (u64)now.tv_sec * NS_PER_S + (u64)now.tv_nsec;
-}
-
 /* Snapshots. */
 
 static int snapshot_reserve(struct gi_snapshot *snapshot, u32 processes,
@@ -140,6 +132,8 @@ static int sample_publish_all(struct vm *vm, u64 now_ns)
 		error = table_see(vm->table, &snapshot->processes[i]);
 	if (!error && snapshot->complete)
 		table_sweep(vm->table);
+	else if (!error)
+		table_expire(vm->table);
 	table_commit(vm->table, sample_scale(vm));
 	return error;
 }
@@ -248,7 +242,8 @@ static void sample_pace(struct vm *vm, u64 now_ns, u64 cost_ns, int error)
 {
 	struct vm_pace *pace = &vm->pace;
 
-	pace->cost_ns = (7 * pace->cost_ns + cost_ns) / 8;
+	pace->cost_ns = (7 * pace->cost_ns + cost_ns + pace->match_ns) / 8;
+	pace->match_ns = 0;
 	pace->error = error;
 	pace->failures = error ? pace->failures + 1 : 0;
 	if (!error)
@@ -264,9 +259,9 @@ void vm_sample(struct vm *vm, u64 now_ns)
 
 	if (vm->state != VM_RUNS || now_ns < vm->pace.next_ns)
 		return;
-	start = sample_cpu_ns();
+	start = clock_cpu_ns();
 	error = sample_read(vm, now_ns);
-	start = sample_cpu_ns() - start;
+	start = clock_cpu_ns() - start;
 	vm->host->stats.walk_ns += start;
 	vm->host->stats.walk_errors += !!error;
 	sample_pace(vm, now_ns, start, error);

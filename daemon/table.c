@@ -8,7 +8,7 @@
 #include "account.h"
 
 #define TABLE_FIRST_BUCKETS	256
-#define TABLE_MAX_SAMPLES	(4u << 20)	/* 64 MiB of histories */
+#define TABLE_MAX_SAMPLES	((64u << 20) / sizeof(struct history_sample))
 #define TABLE_MAX_CHARGE	(1ull << 40)	/* 18 minutes at once: nonsense */
 
 void table_init(struct table *table)
@@ -182,6 +182,7 @@ void table_vm_clear(struct table_vm *vm)
 	for (u32 i = 0; i < vm->nr; i++)
 		proc_destroy(vm->order[i]);
 	vm->nr = 0;
+	vm->now_ns = 0;
 	vm->baseline = false;
 	vm->next_youngest = 0;
 }
@@ -189,6 +190,7 @@ void table_vm_clear(struct table_vm *vm)
 void table_begin(struct table_vm *vm, u64 now_ns)
 {
 	vm->round++;
+	vm->since_ns = vm->now_ns;
 	vm->now_ns = now_ns;
 	vm->interval_ns = 0;
 	vm->cursor = 0;
@@ -255,6 +257,10 @@ int table_see(struct table_vm *vm, const struct gi_process *process)
 {
 	struct proc *proc = table_expect(vm, process);
 
+	if (!proc && vm->nr >= TABLE_VM_MAX) {
+		vm->turned_away++;
+		return 0;
+	}
 	if (proc)
 		proc_update(proc, process);
 	else
@@ -262,19 +268,21 @@ int table_see(struct table_vm *vm, const struct gi_process *process)
 	if (!proc)
 		return -ENOMEM;
 	proc->seen = vm->round;
+	proc->missed = 0;
 	vm->cursor = proc->position + 1;
 	vm->next_youngest = max(vm->next_youngest, process->start_time);
 	return 0;
 }
 
-void table_sweep(struct table_vm *vm)
+/* Drop those that this round did not see and that may not @stay. */
+static void table_drop(struct table_vm *vm, bool (*stay)(struct proc *proc))
 {
 	u32 kept = 0;
 
 	for (u32 i = 0; i < vm->nr; i++) {
 		struct proc *proc = vm->order[i];
 
-		if (proc->seen == vm->round) {
+		if (proc->seen == vm->round || stay(proc)) {
 			proc->position = kept;
 			vm->order[kept++] = proc;
 			continue;
@@ -284,7 +292,37 @@ void table_sweep(struct table_vm *vm)
 		proc_destroy(proc);
 	}
 	vm->nr = kept;
+}
+
+static bool stay_never(struct proc *proc)
+{
+	return false;
+}
+
+void table_sweep(struct table_vm *vm)
+{
+	table_drop(vm, stay_never);
 	vm->baseline = true;
+}
+
+static bool stay_for_now(struct proc *proc)
+{
+	if (++proc->missed < TABLE_MISSES_MAX)
+		return true;
+	/* how far it was stopped is no longer known */
+	proc->now.stopped = GI_RUNS;
+	return proc->stop.involved;
+}
+
+static bool stay_if_stopped(struct proc *proc)
+{
+	stay_for_now(proc);
+	return proc->stop.involved;
+}
+
+void table_expire(struct table_vm *vm)
+{
+	table_drop(vm, vm->nr < TABLE_VM_MAX ? stay_for_now : stay_if_stopped);
 }
 
 static void proc_commit(struct proc *proc, u32 scale)
@@ -297,8 +335,8 @@ static void proc_commit(struct proc *proc, u32 scale)
 	proc->delta_ns = 0;
 	proc->used_ns += used;
 	vm->used_ns += used;
-	history_add(&proc->history, &table->pool, vm->now_ns, proc->used_ns,
-		    table->keep_ns);
+	history_add(&proc->history, &table->pool, vm->since_ns, vm->now_ns,
+		    proc->used_ns, table->keep_ns);
 	if (!proc->is_active)
 		TAILQ_INSERT_TAIL(&table->active, proc, active);
 	proc->is_active = true;

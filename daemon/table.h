@@ -8,6 +8,10 @@
  * table_see() for each process read, table_sweep() if all were read, and
  * table_commit() with the scale of the interval. A round in which nothing was
  * scheduled sees only the processes on a CPU and costs only them.
+ *
+ * A guest may have more processes than are read, and can make them new at every
+ * round: after such a round table_expire() drops what was missed too often, and
+ * no more than TABLE_VM_MAX are known of a VM.
  */
 #ifndef DAEMON_TABLE_H
 #define DAEMON_TABLE_H
@@ -19,6 +23,8 @@
 
 #define TABLE_HELD_BY_LEN	64
 #define TABLE_SECOND_NS		1000000000ull
+#define TABLE_VM_MAX		65536u
+#define TABLE_MISSES_MAX	8u
 
 /**
  * struct stop - what is wanted of a process, and how far we are
@@ -32,7 +38,10 @@
  * @refusal: of the last plan
  * @since_ns: since when it is wanted stopped
  * @suspect_ns: since when it looks stopped though nobody wants it (0: does not)
+ * @suspect_round: the last round in which it did
  * @sent: edits were applied for the present wish
+ * @undoing: wanted, but it cannot be stopped whole: all of it is being resumed
+ * @blocked: times that it was so in a row
  */
 struct stop {
 	bool manual;
@@ -40,18 +49,22 @@ struct stop {
 	bool was;
 	bool involved;
 	bool sent;
+	bool undoing;
+	u32 blocked;
 	char held_by[TABLE_HELD_BY_LEN];
 	u64 retry_ns;
 	u32 tries;
 	enum gi_refusal refusal;
 	u64 since_ns;
 	u64 suspect_ns;
+	u64 suspect_round;
 };
 
 /**
  * struct proc - a process
  * @now: as last read
  * @seen: round that last saw it
+ * @missed: incomplete rounds in a row that did not see it
  * @position: in the VM's order
  * @delta_ns: guest-charged time of this round
  * @used_ns: corrected CPU time since first seen
@@ -61,6 +74,7 @@ struct proc {
 	struct table_vm *vm;
 	struct gi_process now;
 	u64 seen;
+	u32 missed;
 	u32 position;
 	u64 delta_ns;
 	u64 used_ns;
@@ -84,11 +98,13 @@ TAILQ_HEAD(proc_list, proc);
  * struct table_vm - the processes of one VM
  * @order: as the guest lists them
  * @stops: processes with stop.involved
+ * @since_ns, @now_ns: times of the last round and of this one
  * @interval_ns: guest-charged time of this round
  * @sets: policy sets that can match in this VM, valid if @classified
  * @unclassified: some process has to be matched against the sets
  * @cursor: where in @order the next process read probably is
  * @youngest: latest start_time of earlier rounds
+ * @turned_away: times that there was no room for a process
  */
 struct table_vm {
 	struct table *table;
@@ -101,6 +117,7 @@ struct table_vm {
 	struct proc_list stops;
 	u32 cursor;
 	u64 round;
+	u64 since_ns;
 	u64 now_ns;
 	u64 interval_ns;
 	u64 youngest;
@@ -112,6 +129,7 @@ struct table_vm {
 	u64 guest_ns;
 	u64 used_ns;
 	u64 born, died, died_stopped;
+	u64 turned_away;
 	TAILQ_ENTRY(table_vm) entry;
 };
 
@@ -148,13 +166,21 @@ void table_begin(struct table_vm *vm, u64 now_ns);
 /**
  * table_see() - note a process as read
  * What a process used before it was first seen counts only if it was born after
- * an earlier round saw the whole table.
+ * an earlier round saw the whole table. Beyond TABLE_VM_MAX, new ones are not
+ * noted.
  * Return: 0 or -ENOMEM.
  */
 int table_see(struct table_vm *vm, const struct gi_process *process);
 
 /* Drop what this round has not seen: it saw all that there is. */
 void table_sweep(struct table_vm *vm);
+
+/*
+ * Drop what rounds that did not see all have missed TABLE_MISSES_MAX times, or,
+ * in a full table, once. Only a plan can tell whether a process that is involved
+ * in a stop is gone: it stays, and a plan becomes due.
+ */
+void table_expire(struct table_vm *vm);
 
 /* Finish the round: guest-charged times count scaled by @scale. */
 void table_commit(struct table_vm *vm, u32 scale);

@@ -48,6 +48,8 @@ struct vm *vm_create(struct vm_host *host, const struct vm_identity *identity)
 
 static void vm_forget_kernel(struct vm *vm)
 {
+	vm->owes = vm->owes || vm->scan || !TAILQ_EMPTY(&vm->table->stops);
+	vm->scan = false;
 	table_vm_clear(vm->table);
 	vm_sample_deinit(vm);
 	gi_found_deinit(&vm->found);
@@ -248,6 +250,7 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 	}
 	vm->tries = 0;
 	vm->scan = true;
+	vm->owes = false;
 	/* wake-ups of a Monarch that died may be outstanding */
 	vm->settle_ns = now_ns + VM_SETTLE_NS;
 	vm->pace = (struct vm_pace){

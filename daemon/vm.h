@@ -33,6 +33,7 @@ enum vm_state {
 	VM_RUNS,
 };
 
+struct policies;
 struct vm;
 
 enum vm_event { VM_EVENT_STATE, VM_EVENT_STOPPED, VM_EVENT_RESUMED };
@@ -58,13 +59,15 @@ struct vm_host {
 /**
  * struct vm_pace - how often a VM is sampled
  * @every_ns: at most this often, 0: every quantum
- * @cost_ns: CPU time of a sample, smoothed
+ * @cost_ns: CPU time of a sample and of what follows from it, smoothed
+ * @match_ns: CPU time spent on its processes' names since the last sample
  * @failures: in a row
  */
 struct vm_pace {
 	u64 every_ns;
 	u64 next_ns;
 	u64 cost_ns;
+	u64 match_ns;
 	u32 failures;
 	u64 good_ns;		/* last success */
 	u64 active_ns;		/* last time anything was scheduled */
@@ -83,6 +86,8 @@ struct vm_pace {
  * @current: which of @snapshots is valid
  * @running: per CPU, index of the running process in the snapshot
  * @scan: look for orphans in the next snapshot
+ * @owes: its kernel was forgotten while processes of it were, or might be,
+ *	stopped; until another look at the guest
  * @force_walk: guest memory was edited: read all of it
  * @settle_ns: wake-ups may be outstanding until then
  * @hold_retry_ns: no hold before this
@@ -115,6 +120,7 @@ struct vm {
 	struct vm_pace pace;
 	struct table_vm *table;
 	bool scan;
+	bool owes;
 	bool force_walk;
 	u64 settle_ns;
 	u64 hold_retry_ns;
@@ -153,6 +159,9 @@ const char *vm_no_edit(const struct vm *vm);
 void vm_sample(struct vm *vm, u64 now_ns);
 void vm_sample_deinit(struct vm *vm);
 
+/* classify.c: put into their sets those processes that are new or renamed. */
+void vm_classify(struct vm *vm, struct policies *policies);
+
 /* act.c: make the guest what stop.manual and stop.policy want. */
 void vm_act(struct vm *vm, u64 now_ns);
 
@@ -162,8 +171,13 @@ const char *vm_hold_text(const struct vm *vm);
 /* act.c: note that the wish for @proc changed. */
 void proc_wish(struct proc *proc, u64 now_ns);
 
-/* act.c: whether everything that Monarch did to the guest is undone. */
-bool vm_is_clean(const struct vm *vm);
+/**
+ * vm_left() - what may be left in the guest of what Monarch did to it (act.c)
+ * Nothing is left only where that is known: not before the first look at a VM,
+ * while a job looks, or once its kernel was lost sight of with stops in it.
+ * Return: NULL nothing; else what, for a person, the end of a sentence.
+ */
+const char *vm_left(const struct vm *vm, u64 now_ns);
 
 /*
  * recover.c: take up stopped processes that nobody here stopped. Those that no

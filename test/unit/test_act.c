@@ -120,6 +120,42 @@ static void test_backoff(void **state)
 	daemon_destroy(daemon);
 }
 
+/*
+ * Stopped, and then a thread is born that a debugger has already: it cannot be
+ * stopped whole any more, so all of it runs until it can.
+ */
+static void test_no_halves(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 sibling = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+	u64 *refusals = daemon->manager.host.stats.refusals, born;
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	assert_int_equal(manager_stopped(&daemon->manager), 1);
+	born = fake_thread(&daemon->guest, daemon->tasks[2], 201);
+	fake_set(&daemon->guest, born, MONARCH_F_TASK_PTRACE, 1);
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_SUM_EXEC,
+		 NS_PER_S);
+	daemon_ticks(daemon, 100);
+	assert_in_range(refusals[GI_REFUSE_PTRACED], 2, 5);
+	assert_false(marked(daemon, 2));
+	assert_int_equal(fake_get(&daemon->guest, daemon->tasks[2],
+				  MONARCH_F_TASK_FROZEN), 0);
+	assert_int_equal(fake_get(&daemon->guest, sibling,
+				  MONARCH_F_TASK_FROZEN), 0);
+	assert_int_equal(manager_stopped(&daemon->manager), 0);
+	assert_int_equal(daemon->resumed, 1);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->stop.refusal,
+			 GI_REFUSE_PTRACED);
+	fake_set(&daemon->guest, born, MONARCH_F_TASK_PTRACE, 0);
+	daemon_ticks(daemon, 200);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	assert_int_equal(daemon->stopped, 2);
+	daemon_destroy(daemon);
+}
+
 /* Memory changed between plan and write: nothing happened, tried again. */
 static void test_stale(void **state)
 {
@@ -214,6 +250,50 @@ static void test_half_orphan(void **state)
 	daemon_destroy(daemon);
 }
 
+/*
+ * A wake-up was lost: one thread sits in the trap, without its mark, while its
+ * sibling runs; and nothing else happens in this guest.
+ */
+static void test_lost_thread(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 thread = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+	u32 ticks = 0;
+
+	daemon_ticks(daemon, 3);
+	fake_park(&daemon->guest, thread);
+	daemon_tick(daemon);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_RUNS);
+	while (!daemon->manager.host.stats.orphans && ticks++ < 100) {
+		manager_tick(&daemon->manager, 1);
+		fake_take_queues(&daemon->guest);
+	}
+	/* not before it lasted */
+	assert_in_range(ticks, 40, 60);
+	daemon_ticks(daemon, 5);
+	assert_int_equal(fake_get(&daemon->guest, thread, MONARCH_F_TASK_FROZEN), 0);
+	assert_false(daemon_proc(daemon, INDEXER)->stop.involved);
+	assert_int_equal(daemon->manager.host.stats.orphans, 1);
+	daemon_destroy(daemon);
+}
+
+/* Stopped for a moment only, again and again, by whomever: nothing is done. */
+static void test_brief_suspects(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 thread = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+
+	daemon_ticks(daemon, 3);
+	for (u32 i = 0; i < 10; i++) {
+		fake_park(&daemon->guest, thread);
+		daemon_ticks(daemon, 20);
+		fake_set(&daemon->guest, thread, MONARCH_F_TASK_FROZEN, 0);
+		daemon_ticks(daemon, 2);
+	}
+	assert_int_equal(daemon->manager.host.stats.orphans, 0);
+	daemon_destroy(daemon);
+}
+
 /* At the end everything is resumed, whoever wanted it stopped. */
 static void test_exit(void **state)
 {
@@ -225,11 +305,92 @@ static void test_exit(void **state)
 	daemon_ticks(daemon, 3);
 	daemon->manager.stopping_ns = clock_ns();
 	daemon_ticks(daemon, 6);
-	assert_true(vm_is_clean(daemon->vm));
+	assert_true(!vm_left(daemon->vm, daemon->manager.now_ns));
 	assert_false(marked(daemon, 1));
 	assert_false(marked(daemon, 2));
 	assert_int_equal(daemon->manager.left, 0);
 	daemon_destroy(daemon);
+}
+
+/* SIGTERM was @ago_ns ago. Return: whether the daemon exits in this quantum. */
+static bool exits(struct daemon *daemon, u64 ago_ns)
+{
+	int code;
+
+	daemon->manager.stopping_ns = clock_ns() - ago_ns;
+	daemon_tick(daemon);
+	return sd_event_get_exit_code(daemon->manager.event, &code) == 0;
+}
+
+/* What an earlier daemon left is unknown before the first look: no exit. */
+static void test_exit_before_attach(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon->vm->state = VM_ATTACHING;
+	daemon->vm->retry_ns = U64_MAX;
+	assert_false(exits(daemon, 0));
+	assert_true(exits(daemon, 11 * NS_PER_S));
+	assert_int_equal(daemon->manager.left, 1);
+	daemon_destroy(daemon);
+}
+
+/* Found, but not read once. */
+static void test_exit_before_scan(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	u64 thread = direct(TASKS + 0x1000ull * (daemon->guest.nr_tasks - 1));
+
+	fake_set(&daemon->guest, thread, MONARCH_F_TASK_JOBCTL,
+		 GI_JOBCTL_TRAP_FREEZE);
+	fake_park(&daemon->guest, thread);
+	daemon->vm->pace.next_ns = 5 * 10 * NS_PER_MS;
+	daemon->vm->retry_ns = U64_MAX;
+	for (u32 i = 0; i < 5; i++)
+		assert_false(exits(daemon, 0));
+	for (u32 i = 0; i < 10 && !exits(daemon, 0); i++)
+		;
+	assert_true(exits(daemon, 0));
+	assert_int_equal(fake_get(&daemon->guest, thread, MONARCH_F_TASK_FROZEN), 0);
+	assert_int_equal(daemon->manager.left, 0);
+	daemon_destroy(daemon);
+}
+
+/* The way to it broke while processes were stopped: they still are. */
+static void test_exit_owing(void **state)
+{
+	struct daemon *daemon = daemon_create();
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	vm_reopen(daemon->vm, daemon->manager.now_ns);
+	daemon->vm->retry_ns = U64_MAX;
+	daemon->vm->state = VM_NOT_LINUX;
+	assert_false(exits(daemon, 0));
+	assert_true(exits(daemon, 11 * NS_PER_S));
+	assert_int_equal(daemon->manager.left, 1);
+	daemon_destroy(daemon);
+}
+
+/* A VM in which nothing ever was stopped is no reason to wait. */
+static void test_exit_others(void **state)
+{
+	static const enum vm_state states[] = {
+		VM_BOOTING, VM_NOT_LINUX, VM_NO_TYPES, VM_UNREACHABLE,
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(states); i++) {
+		struct daemon *daemon = daemon_create();
+
+		daemon_ticks(daemon, 2);
+		vm_reopen(daemon->vm, daemon->manager.now_ns);
+		daemon->vm->retry_ns = U64_MAX;
+		daemon->vm->state = states[i];
+		assert_true(exits(daemon, 0));
+		assert_int_equal(daemon->manager.left, 0);
+		daemon_destroy(daemon);
+	}
 }
 
 /* A process that exits while it is stopped leaves nothing behind. */
@@ -250,6 +411,24 @@ static void test_dies_stopped(void **state)
 	assert_null(table_find_pid(daemon->vm->table, INDEXER));
 	assert_true(TAILQ_EMPTY(&daemon->vm->table->stops));
 	assert_int_equal(daemon->vm->table->died_stopped, 1);
+	daemon_destroy(daemon);
+}
+
+/* Gone before its end was seen, and nothing will be stopped in its place. */
+static void test_gone_unseen(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	struct proc *proc;
+
+	daemon_ticks(daemon, 2);
+	proc = daemon_proc(daemon, INDEXER);
+	manager_suspend(&daemon->manager, proc);
+	proc_wish(proc, daemon->manager.now_ns);
+	fake_set(&daemon->guest, daemon->tasks[2], MONARCH_F_TASK_START_TIME, 1);
+	vm_act(daemon->vm, daemon->manager.now_ns);
+	assert_int_equal(daemon->manager.host.stats.refusals[GI_REFUSE_GONE], 1);
+	assert_false(proc->stop.involved);
+	assert_false(proc->stop.manual);
 	daemon_destroy(daemon);
 }
 
@@ -281,13 +460,21 @@ int main(void)
 		cmocka_unit_test(test_born_thread),
 		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_backoff),
+		cmocka_unit_test(test_no_halves),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_no_hold),
 		cmocka_unit_test(test_lost_connection),
 		cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_half_orphan),
+		cmocka_unit_test(test_lost_thread),
+		cmocka_unit_test(test_brief_suspects),
 		cmocka_unit_test(test_exit),
+		cmocka_unit_test(test_exit_before_attach),
+		cmocka_unit_test(test_exit_before_scan),
+		cmocka_unit_test(test_exit_owing),
+		cmocka_unit_test(test_exit_others),
 		cmocka_unit_test(test_dies_stopped),
+		cmocka_unit_test(test_gone_unseen),
 		cmocka_unit_test(test_hostile_lists),
 	};
 

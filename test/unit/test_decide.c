@@ -17,6 +17,18 @@
 #define INDEXER BIT_ULL(0)
 #define SERVER BIT_ULL(1)
 
+/* decide() takes its memory from here. */
+static bool no_memory;
+
+void *reallocarray(void *old, size_t nr, size_t size)
+{
+	if (no_memory) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(old, nr * size);
+}
+
 /* Two VMs: an indexer (pid 10) here, a server (pid 20) and a bystander there. */
 struct world {
 	struct table table;
@@ -49,6 +61,13 @@ static void world_classify(struct world *world)
 	table_classify(table_find_pid(world->two, 20), SERVER);
 }
 
+static void world_decide(struct world *world)
+{
+	assert_int_equal(decide(&world->table, &world->policies,
+				world->decision.verdicts, world->now_ns,
+				&world->decision), 0);
+}
+
 /* One quantum passes, in which @pid used @ns. */
 static void world_tick(struct world *world, u32 pid, u64 ns)
 {
@@ -67,9 +86,7 @@ static void world_tick(struct world *world, u32 pid, u64 ns)
 	table_sweep(world->two);
 	table_commit(world->two, ACCOUNT_UNIT);
 	world_classify(world);
-	assert_int_equal(decide(&world->table, &world->policies,
-				world->decision.verdicts, world->now_ns,
-				&world->decision), 0);
+	world_decide(world);
 }
 
 static struct world *world_create(u64 during)
@@ -137,6 +154,31 @@ static void test_busy_stops(void **state)
 		world_tick(world, 0, 0);
 	/* the window empties of the 5 ms, then 100 ms of quiet */
 	assert_in_range(quanta, 17, 20);
+	world_destroy(world);
+}
+
+/*
+ * A VM that is read once a second, with a server that uses 1 % of a CPU: its
+ * 10 ms were not used in the last 100 ms.
+ */
+static void test_rarely_read(void **state)
+{
+	struct world *world = world_create(SERVER);
+
+	for (u32 second = 1; second <= 5; second++) {
+		for (u32 i = 1; i < 100; i++) {
+			world->now_ns += TICK;
+			world_decide(world);
+			assert_false(holds(world, 10));
+		}
+		world_tick(world, 20, 10 * MS);
+		assert_false(holds(world, 10));
+	}
+	/* half a CPU is as much in any window */
+	for (u32 i = 1; i < 100; i++)
+		world->now_ns += TICK;
+	world_tick(world, 20, 500 * MS);
+	assert_true(holds(world, 10));
 	world_destroy(world);
 }
 
@@ -225,6 +267,30 @@ static void test_pure(void **state)
 	world_destroy(world);
 }
 
+/* Without memory nothing is decided, and what was decided before is as it was. */
+static void test_no_memory(void **state)
+{
+	struct world *world = world_create(SERVER);
+	struct decision before;
+
+	world_tick(world, 20, 10 * MS);
+	assert_int_equal(world->decision.nr_wanted, 1);
+	for (u32 pid = 31; pid < 64; pid++) {
+		world_see(world, world->one, pid, 0);
+		table_classify(table_find_pid(world->one, pid), INDEXER);
+	}
+	before = world->decision;
+	no_memory = true;
+	assert_int_equal(decide(&world->table, &world->policies,
+				before.verdicts, world->now_ns,
+				&world->decision), -ENOMEM);
+	no_memory = false;
+	assert_memory_equal(&world->decision, &before, sizeof(before));
+	world_decide(world);
+	assert_int_equal(world->decision.nr_wanted, 34);
+	world_destroy(world);
+}
+
 static void test_no_policy(void **state)
 {
 	struct world *world = world_create(0);
@@ -240,11 +306,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_idle_runs),
 		cmocka_unit_test(test_busy_stops),
+		cmocka_unit_test(test_rarely_read),
 		cmocka_unit_test(test_never_stopped),
 		cmocka_unit_test(test_all_others),
 		cmocka_unit_test(test_bystander),
 		cmocka_unit_test(test_two_policies),
 		cmocka_unit_test(test_pure),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_no_policy),
 	};
 

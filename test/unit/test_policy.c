@@ -108,6 +108,8 @@ static void test_errors(void **state)
 		{ HEAD "While=\n" SET, ":4:", "has no value" },
 		{ HEAD "While=b\n" SET, ":4:", "no section [Set b]" },
 		{ HEAD "While=a\n" SET, ":4:", "both Stop= and While=" },
+		{ HEAD "While=,\n" SET, ":4:", "While= wants names" },
+		{ "[Policy]\nType=idle\nStop=, ,\n" SET, ":3:", "found \", ,\"" },
 		{ HEAD, ":3:", "no section [Set a]" },
 		{ "[Policy]\nStop=a\n" SET, ":1:", "has no Type=" },
 		{ "[Policy]\nType=fast\nStop=a\n" SET, ":2:", "found \"fast\"" },
@@ -354,9 +356,27 @@ static void test_directory(void **state)
 	remove_file(directory, "README");
 	remove_file(directory, ".b.conf");
 	assert_int_equal(rmdir(directory), 0);
-	assert_int_equal(policy_conf_load(directory, &policies, &why), 0);
-	assert_int_equal(policies->nr_policies, 0);
-	policies_destroy(policies);
+	assert_int_equal(policy_conf_load(directory, &policies, &why), -ENOENT);
+	assert_null(policies);
+	assert_non_null(strstr(why, "expected a directory of policies"));
+	free(why);
+}
+
+/* A file that cannot be read is an error of that file. */
+static void test_dangling(void **state)
+{
+	char directory[] = "/tmp/monarch-test-policy-XXXXXX", *why = NULL;
+	struct policies *policies = NULL;
+	char path[128];
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/a.conf", directory);
+	assert_int_equal(symlink("/nonexistent/a.conf", path), 0);
+	assert_int_equal(policy_conf_load(directory, &policies, &why), -EINVAL);
+	assert_non_null(strstr(why, "/a.conf: cannot be read"));
+	free(why);
+	remove_file(directory, "a.conf");
+	assert_int_equal(rmdir(directory), 0);
 }
 
 /* What is delivered as an example must load. */
@@ -387,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_directory),
+		cmocka_unit_test(test_dangling),
 		cmocka_unit_test(test_examples),
 	};
 

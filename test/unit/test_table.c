@@ -51,7 +51,8 @@ static void test_history(void **state)
 
 	assert_int_equal(history_used(&history, 0), 0);
 	for (u64 i = 1; i <= 100; i++)
-		history_add(&history, &pool, i * TICK, i * MS, 200 * MS);
+		history_add(&history, &pool, (i - 1) * TICK, i * TICK,
+			    i * MS, 200 * MS);
 	/* the last 10 ticks, one, none, and all that is kept */
 	assert_int_equal(history_used(&history, 90 * TICK), 10 * MS);
 	assert_int_equal(history_used(&history, 99 * TICK), 1 * MS);
@@ -63,7 +64,62 @@ static void test_history(void **state)
 	assert_int_equal(pool.samples, 0);
 }
 
-/* Many busy processes shorten histories; they do not take our memory. */
+/* A window that begins within a sample's interval gets its share of it. */
+static void test_history_late(void **state)
+{
+	struct history_pool pool = { .max_samples = 1000 };
+	struct history history = {};
+
+	for (u64 i = 1; i <= 5; i++)
+		history_add(&history, &pool, (i - 1) * TABLE_SECOND_NS,
+			    i * TABLE_SECOND_NS, i * 10 * MS,
+			    10 * TABLE_SECOND_NS);
+	/* 10 ms a second: 1 ms in 100 ms, whenever they are asked for */
+	assert_int_equal(history_used(&history, 5000 * MS - 100 * MS), 1 * MS);
+	assert_int_equal(history_used(&history, 5000 * MS - 50 * MS), MS / 2);
+	assert_int_equal(history_used(&history, 5000 * MS - 1), 1);
+	assert_int_equal(history_used(&history, 5000 * MS), 0);
+	assert_int_equal(history_used(&history, 3500 * MS), 15 * MS);
+	assert_int_equal(history_used(&history, 3000 * MS), 20 * MS);
+	assert_int_equal(history_used(&history, 0), 50 * MS);
+	history_deinit(&history, &pool);
+}
+
+/*
+ * The longest window, and a process that works nearly all the time: a bounded
+ * number of samples, fine enough for any shorter window too.
+ */
+static void test_history_long(void **state)
+{
+	static const u64 windows[] = { 100, 1000, 10000, 60000, 600000 };
+	const u64 keep = 600 * TABLE_SECOND_NS;
+	struct history_pool pool = { .max_samples = 1 << 20 };
+	struct history history = {};
+	u64 now = 0;
+
+	for (u64 i = 1; i <= 150000; i++) {
+		/* half of a CPU in each second but the tenth */
+		if (i / 100 % 10)
+			history_add(&history, &pool, now, i * TICK,
+				    (i - i / 1000 * 100) * 5 * MS, keep);
+		now = i * TICK;
+	}
+	assert_true(pool.samples <= 1024);
+	assert_int_equal(pool.cut, 0);
+	for (u32 i = 0; i < ARRAY_SIZE(windows); i++) {
+		u64 window = windows[i] * MS;
+		u64 work = windows[i] <= 1000 ? window / 2 : window * 9 / 20;
+		u64 used = history_used(&history, history_last(&history) - window);
+
+		assert_in_range(used, work - window / 64, work + window / 64);
+	}
+	history_deinit(&history, &pool);
+}
+
+/*
+ * Many busy processes make histories coarse and short; they do not take our
+ * memory, and whoever comes late is seen all the same.
+ */
 static void test_history_pool(void **state)
 {
 	struct history_pool pool = { .max_samples = 20 };
@@ -71,14 +127,15 @@ static void test_history_pool(void **state)
 
 	for (u32 h = 0; h < 4; h++)
 		for (u64 i = 1; i <= 50; i++)
-			history_add(&histories[h], &pool, i * TICK, i * MS,
-				    TABLE_SECOND_NS);
-	assert_true(pool.samples <= 20);
+			history_add(&histories[h], &pool, (i - 1) * TICK,
+				    i * TICK, i * MS, TABLE_SECOND_NS);
+	assert_true(pool.samples <= 20 + 4 * 8);
 	assert_true(pool.cut > 0);
-	assert_int_equal(history_used(&histories[0], 48 * TICK), 2 * MS);
-	assert_int_equal(history_used(&histories[3], 0), 0);
-	for (u32 h = 0; h < 4; h++)
+	for (u32 h = 0; h < 4; h++) {
+		assert_int_equal(history_used(&histories[h], 48 * TICK), 2 * MS);
+		assert_int_equal(history_used(&histories[h], 49 * TICK), 1 * MS);
 		history_deinit(&histories[h], &pool);
+	}
 	assert_int_equal(pool.samples, 0);
 }
 
@@ -166,6 +223,47 @@ static void test_partial_round(void **state)
 	assert_int_equal(vm->nr, 5);
 	assert_int_equal(table_find_pid(vm, 3)->used_ns, MS);
 	table_deinit(&table);
+}
+
+/*
+ * A guest with more processes than are read, which are other ones each time:
+ * what is known of it stays bounded, and stops are not forgotten.
+ */
+static void test_endless_births(void **state)
+{
+	const u32 at_once = 30000;
+	struct table table;
+	struct table_vm *vm;
+	u32 pid = 2;
+
+	table_init(&table);
+	vm = table_vm_create(&table, "vm");
+	table_begin(vm, TICK);
+	see(vm, 1, 0);
+	table_stop_add(table_find_pid(vm, 1));
+	table_find_pid(vm, 1)->now.stopped = GI_PARKED;
+	for (u32 round = 1; round <= 20; round++) {
+		table_begin(vm, round * TICK);
+		for (u32 i = 0; i < at_once; i++)
+			see(vm, pid++, MS);
+		table_expire(vm);
+		table_commit(vm, ACCOUNT_UNIT);
+		assert_true(vm->nr <= TABLE_VM_MAX);
+	}
+	assert_true(vm->turned_away > 0);
+	assert_non_null(table_find_pid(vm, 1));
+	/* a plan finds out what became of it */
+	assert_int_equal(table_find_pid(vm, 1)->now.stopped, GI_RUNS);
+	/* and with room enough, what was missed for long goes all the same */
+	for (u32 round = 21; round <= 20 + TABLE_MISSES_MAX; round++) {
+		table_begin(vm, round * TICK);
+		see(vm, 1, 0);
+		table_expire(vm);
+		table_commit(vm, ACCOUNT_UNIT);
+	}
+	assert_int_equal(vm->nr, 1);
+	table_deinit(&table);
+	assert_int_equal(table.pool.samples, 0);
 }
 
 static void test_active_list(void **state)
@@ -304,11 +402,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_history_late),
+		cmocka_unit_test(test_history_long),
 		cmocka_unit_test(test_history_pool),
 		cmocka_unit_test(test_baseline_and_birth),
 		cmocka_unit_test(test_exec_is_no_birth),
 		cmocka_unit_test(test_pid_reuse),
 		cmocka_unit_test(test_partial_round),
+		cmocka_unit_test(test_endless_births),
 		cmocka_unit_test(test_active_list),
 		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_doubled),
