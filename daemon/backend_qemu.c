@@ -4,38 +4,25 @@
  *
  *  - RAM: mapped, or through /proc/PID/mem (qemu_ram.c).
  *  - Registers: asked from the monitor; no hold needed.
- *  - Hold, kick, release: QEMU's gdb stub, on a socket pair of which QEMU is
- *    handed one end through the monitor. There is no name in any file system,
- *    nobody else can connect, and our death closes it. It is set up at the
- *    first hold and stays.
- *
- * Rules: a VM that somebody else paused, saves or migrates is not touched, and
- * never resumed (writes by a mapping escape QEMU's log of dirty pages, so a
- * migration would lose them: it is asked about under each hold). Before a hold
- * a flag is put down that outlives us (held_flag.h).
+ *  - Hold, kick, release: QEMU's gdb stub, on a link of ours (qemu_link.c).
  *
  * Not here: a lease by the kernel. If we hang inside a hold, the VM hangs.
  */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "backend.h"
 #include "clock.h"
-#include "gdbstub.h"
-#include "held_flag.h"
 #include "monitor.h"
 #include "qemu_cmdline.h"
+#include "qemu_link.h"
 #include "qemu_ram.h"
 #include "qemu_registers.h"
 #include "qemu_vcpus.h"
 
-#define CHARDEV			"monarch-gdb"
-#define HOLD_TIMEOUT_MS		2000
-#define RELEASE_TIMEOUT_MS	2000
 #define APIC_BASE		0xfee00000ull
 #define APIC_ID_LAST		0xfe	/* 0xff is everybody */
 
@@ -46,15 +33,10 @@ struct qemu_backend {
 	struct qemu_cmdline cmdline;
 	struct qemu_ram *ram;
 	struct qemu_vcpus vcpus;
-	struct held_flag flag;
-	struct gdbstub stub;
+	struct qemu_link link;
 	int pidfd;
-	bool linked;		/* the stub is connected */
-	bool held;
 	u64 held_since_ns;
 	u64 last_hold_ns;
-	struct gdbstub_write kicks[GDBSTUB_WRITES];
-	u32 nr_kicks;
 };
 
 static struct qemu_backend *to_qemu(struct backend *backend)
@@ -70,35 +52,6 @@ static bool is_gone(const struct qemu_backend *qemu)
 }
 
 /* ---- The monitor's view ---- */
-
-static int is_running(struct qemu_backend *qemu, bool *ret)
-{
-	struct json_object *status;
-	int err;
-
-	err = monitor_query(qemu->monitor, "query-status", &status);
-	if (err)
-		return err;
-	*ret = !strcmp(json_member_string(status, "status"), "running");
-	json_object_put(status);
-	return 0;
-}
-
-/* We died while the VM was held: let it run. */
-static int recover_hold(struct qemu_backend *qemu)
-{
-	bool running;
-	int err;
-
-	if (!held_flag_get(&qemu->flag))
-		return 0;
-	err = is_running(qemu, &running);
-	if (!err && !running)
-		err = monitor_query(qemu->monitor, "cont", NULL);
-	if (!err)
-		held_flag_set(&qemu->flag, false);
-	return err;
-}
 
 /* Who else has a gdb server in this QEMU? */
 static int check_gdb(struct qemu_backend *qemu)
@@ -124,167 +77,15 @@ static int check_gdb(struct qemu_backend *qemu)
 	return 0;
 }
 
-/* ---- The link to the gdb stub ---- */
-
-/* Take back what a predecessor may have left, so that names are free. */
-static void unlink_stub(struct qemu_backend *qemu)
-{
-	char *text, *reply;
-
-	if (!monitor_hmp(qemu->monitor, "gdbserver none", &text))
-		free(text);
-	if (!qemu->monitor->qmp(qemu->monitor,
-				"{\"execute\":\"chardev-remove\","
-				"\"arguments\":{\"id\":\"" CHARDEV "\"}}",
-				&reply))
-		free(reply);
-}
-
-static int hand_over(struct qemu_backend *qemu, int fd)
-{
-	static const char add[] =
-		"{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"" CHARDEV
-		"\",\"backend\":{\"type\":\"socket\",\"data\":{\"server\":false,"
-		"\"addr\":{\"type\":\"fd\",\"data\":{\"str\":\"" CHARDEV
-		"\"}}}}}}";
-	char *reply;
-	int err;
-
-	err = qemu->monitor->qmp_fd(qemu->monitor, CHARDEV, fd, add, &reply);
-	if (!err)
-		free(reply);
-	return err;
-}
-
-/*
- * Connecting stops the VM. The packet that continues it waits in the socket
- * already, so the stop is short and our death in between does no harm; a VM
- * that was not running gets no such packet.
- */
-static int start_server(struct qemu_backend *qemu)
-{
-	bool running;
-	char *text;
-	int err;
-
-	err = is_running(qemu, &running);
-	if (err)
-		return err;
-	held_flag_set(&qemu->flag, running);
-	if (running)
-		err = gdbstub_preset_continue(&qemu->stub);
-	if (!err)
-		err = monitor_hmp(qemu->monitor, "gdbserver chardev:" CHARDEV,
-				  &text);
-	if (err)
-		return err;
-	err = strstr(text, "Waiting for gdb") ? 0 : -EIO;
-	free(text);
-	if (!err)
-		err = gdbstub_settle(&qemu->stub, RELEASE_TIMEOUT_MS);
-	return err;
-}
-
-static void close_link(struct qemu_backend *qemu)
-{
-	gdbstub_deinit(&qemu->stub);
-	unlink_stub(qemu);
-	recover_hold(qemu);
-	qemu->linked = false;
-	qemu->held = false;
-	qemu->nr_kicks = 0;
-}
-
-static int open_link(struct qemu_backend *qemu)
-{
-	int pair[2];
-	int err;
-
-	unlink_stub(qemu);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-		return -errno;
-	gdbstub_init(&qemu->stub, pair[0]);
-	err = hand_over(qemu, pair[1]);
-	close(pair[1]);
-	if (err) {
-		gdbstub_deinit(&qemu->stub);
-		return err;
-	}
-	err = start_server(qemu);
-	if (err) {
-		close_link(qemu);
-		return err;
-	}
-	held_flag_set(&qemu->flag, false);
-	qemu->linked = true;
-	return 0;
-}
-
-/* A link that broke while the VM may be stopped: the monitor lets it run. */
-static int link_error(struct qemu_backend *qemu, int err)
-{
-	if (qemu->stub.state != GDBSTUB_BROKEN)
-		return err;
-	if (is_gone(qemu)) {
-		qemu->held = false;
-		return -ENOTCONN;
-	}
-	close_link(qemu);
-	return err == -EPROTO ? -ENOTCONN : err;
-}
-
-static int settle(struct qemu_backend *qemu)
-{
-	int err;
-
-	if (!qemu->linked || qemu->held)
-		return 0;
-	err = gdbstub_settle(&qemu->stub, 0);
-	if (!err)
-		held_flag_set(&qemu->flag, false);
-	return err ? link_error(qemu, err) : 0;
-}
-
 /* ---- Hold, apply, release ---- */
-
-/*
- * Does "info migrate" tell of a migration (or of a snapshot, which is one)?
- * "Migration status: active", since 10.1 "Status: active".
- */
-static bool is_migrating(const char *text)
-{
-	static const char *const over[] = {
-		"none", "completed", "failed", "cancelled",
-	};
-	const char *at = strstr(text, "tatus:");
-
-	/* "Migration status" or "Status", not some "... status" of a detail. */
-	if (!at)
-		return false;
-	at += strlen("tatus:");
-	at += strspn(at, " \t");
-	for (u32 i = 0; i < ARRAY_SIZE(over); i++)
-		if (!strncmp(at, over[i], strlen(over[i])))
-			return false;
-	return true;
-}
 
 static int qemu_release(struct backend *backend)
 {
 	struct qemu_backend *qemu = to_qemu(backend);
-	u32 nr_kicks = qemu->nr_kicks;
-	int err;
 
-	if (!qemu->held)
-		return is_gone(qemu) ? -ENOTCONN : 0;
-	qemu->last_hold_ns = clock_ns() - qemu->held_since_ns;
-	qemu->held = false;
-	qemu->nr_kicks = 0;
-	err = gdbstub_continue(&qemu->stub, qemu->kicks, nr_kicks,
-			       RELEASE_TIMEOUT_MS);
-	if (!err || err == -EIO)
-		held_flag_set(&qemu->flag, false);
-	return err ? link_error(qemu, err) : 0;
+	if (qemu->link.held)
+		qemu->last_hold_ns = clock_ns() - qemu->held_since_ns;
+	return qemu_link_release(&qemu->link);
 }
 
 static int qemu_hold(struct backend *backend)
@@ -294,30 +95,12 @@ static int qemu_hold(struct backend *backend)
 
 	if (backend->no_edit_why[0])
 		return -EOPNOTSUPP;
-	if (qemu->held)
+	if (qemu->link.held)
 		return 0;
-	if (is_gone(qemu))
-		return -ENOTCONN;
-	err = qemu->linked ? settle(qemu) : 0;
-	if (!err && !qemu->linked)
-		err = open_link(qemu);
-	if (err)
-		return err;
-	held_flag_set(&qemu->flag, true);
-	err = gdbstub_stop(&qemu->stub, "info migrate", HOLD_TIMEOUT_MS);
-	if (err) {
-		/* Late: still ours to undo, so the flag stays. */
-		if (qemu->stub.state == GDBSTUB_IDLE)
-			held_flag_set(&qemu->flag, false);
-		return link_error(qemu, err);
-	}
-	qemu->held = true;
-	qemu->held_since_ns = clock_ns();
-	if (is_migrating(qemu->stub.text)) {
-		err = qemu_release(backend);
-		return err ? err : -EBUSY;
-	}
-	return 0;
+	err = qemu_link_hold(&qemu->link);
+	if (!err)
+		qemu->held_since_ns = clock_ns();
+	return err;
 }
 
 static int check_kicks(const struct qemu_backend *qemu,
@@ -325,7 +108,7 @@ static int check_kicks(const struct qemu_backend *qemu,
 {
 	if (plan->nr_kicks > GI_PLAN_KICKS || plan->nr_steps > GI_PLAN_STEPS)
 		return -EINVAL;
-	if (plan->nr_kicks > GDBSTUB_WRITES - qemu->nr_kicks)
+	if (plan->nr_kicks > GDBSTUB_WRITES - qemu->link.nr_kicks)
 		return -ENOSPC;
 	for (u32 i = 0; i < plan->nr_kicks; i++)
 		if (plan->kicks[i].apic_id > APIC_ID_LAST)
@@ -379,7 +162,7 @@ static int qemu_apply(struct backend *backend, const struct gi_plan *plan,
 	struct qemu_backend *qemu = to_qemu(backend);
 	int err;
 
-	if (!qemu->held)
+	if (!qemu->link.held)
 		return -EINVAL;
 	err = check_kicks(qemu, plan);
 	if (!err)
@@ -389,10 +172,9 @@ static int qemu_apply(struct backend *backend, const struct gi_plan *plan,
 	if (err)
 		return err;
 	for (u32 i = 0; i < plan->nr_kicks; i++)
-		qemu->kicks[qemu->nr_kicks++] = (struct gdbstub_write){
-			.gpa = APIC_BASE | plan->kicks[i].apic_id << 12,
-			.value = plan->kicks[i].vector,
-		};
+		qemu_link_kick(&qemu->link,
+			       APIC_BASE | plan->kicks[i].apic_id << 12,
+			       plan->kicks[i].vector);
 	return 0;
 }
 
@@ -421,7 +203,7 @@ static int qemu_get_registers(struct backend *backend,
 
 	if (!qemu->monitor)
 		return -EOPNOTSUPP;
-	err = settle(qemu);
+	err = qemu_link_settle(&qemu->link);
 	if (!err)
 		err = monitor_hmp(qemu->monitor, "info registers -a", &text);
 	if (err)
@@ -435,7 +217,7 @@ static int qemu_vcpu_times(struct backend *backend, struct vcpu_time *ret,
 			   u32 max, u32 *ret_nr)
 {
 	struct qemu_backend *qemu = to_qemu(backend);
-	int err = settle(qemu);
+	int err = qemu_link_settle(&qemu->link);
 
 	if (err && err != -ETIMEDOUT)
 		return err;
@@ -467,7 +249,7 @@ static int qemu_rescan(struct backend *backend)
 	struct qemu_ram *ram;
 	int err;
 
-	if (qemu->held)
+	if (qemu->link.held)
 		return -EINVAL;
 	err = qemu_vcpus_init(&vcpus, qemu->identity.pid, qemu->monitor);
 	if (err)
@@ -490,15 +272,7 @@ static void qemu_destroy(struct backend *backend)
 {
 	struct qemu_backend *qemu = to_qemu(backend);
 
-	if (qemu->held)
-		qemu_release(backend);
-	if (qemu->linked && !is_gone(qemu)) {
-		gdbstub_settle(&qemu->stub, RELEASE_TIMEOUT_MS);
-		close_link(qemu);
-	}
-	if (qemu->linked)
-		gdbstub_deinit(&qemu->stub);
-	held_flag_deinit(&qemu->flag);
+	qemu_link_deinit(&qemu->link);
 	qemu_vcpus_deinit(&qemu->vcpus);
 	qemu_ram_destroy(qemu->ram);
 	if (qemu->pidfd >= 0)
@@ -564,15 +338,16 @@ static int take_ownership(struct qemu_backend *qemu, char why[BACKEND_WHY_LEN])
 			 qemu->identity.name);
 		return 0;
 	}
-	err = held_flag_open(&qemu->flag, qemu->identity.pid);
-	if (err) {
+	err = qemu_link_init(&qemu->link, qemu->identity.pid, qemu->monitor,
+			     qemu->pidfd);
+	if (!qemu->link.flag.held) {
 		snprintf(why, BACKEND_WHY_LEN, "VM '%s': %s%s",
 			 qemu->identity.name,
 			 err == -EBUSY ? "another Monarch has it; its lock is " :
-			 strerror(-err), err == -EBUSY ? qemu->flag.path : "");
+			 strerror(-err),
+			 err == -EBUSY ? qemu->link.flag.path : "");
 		return err;
 	}
-	err = recover_hold(qemu);
 	if (!err)
 		err = check_gdb(qemu);
 	if (err)
@@ -619,7 +394,7 @@ int backend_qemu_open(const struct vm_identity *identity,
 	qemu->identity = *identity;
 	qemu->monitor = monitor;
 	qemu->pidfd = -1;
-	qemu->flag.fd = -1;
+	qemu->link.flag.fd = -1;
 	err = open_parts(qemu, why);
 	if (err) {
 		qemu_destroy(&qemu->backend);

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The link to QEMU's gdb stub: see qemu_link.h. The monitor makes it and takes
+ * it down; holds go over the socket alone.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "monitor.h"
+#include "qemu_link.h"
+
+#define CHARDEV			"monarch-gdb"
+#define HOLD_TIMEOUT_MS		2000
+#define RELEASE_TIMEOUT_MS	2000
+
+static bool is_gone(const struct qemu_link *link)
+{
+	struct pollfd pfd = { .fd = link->pidfd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) != 0;
+}
+
+/* ---- Making it and taking it down ---- */
+
+static int is_running(struct qemu_link *link, bool *ret)
+{
+	struct json_object *status;
+	int err;
+
+	err = monitor_query(link->monitor, "query-status", &status);
+	if (err)
+		return err;
+	*ret = !strcmp(json_member_string(status, "status"), "running");
+	json_object_put(status);
+	return 0;
+}
+
+/* We died while the VM was held: let it run. */
+static int recover_hold(struct qemu_link *link)
+{
+	bool running;
+	int err;
+
+	if (!held_flag_get(&link->flag))
+		return 0;
+	err = is_running(link, &running);
+	if (!err && !running)
+		err = monitor_query(link->monitor, "cont", NULL);
+	if (!err)
+		held_flag_set(&link->flag, false);
+	return err;
+}
+
+/* Take back what a predecessor may have left, so that names are free. */
+static void unlink_stub(struct qemu_link *link)
+{
+	char *text, *reply;
+
+	if (!monitor_hmp(link->monitor, "gdbserver none", &text))
+		free(text);
+	if (!link->monitor->qmp(link->monitor,
+				"{\"execute\":\"chardev-remove\","
+				"\"arguments\":{\"id\":\"" CHARDEV "\"}}",
+				&reply))
+		free(reply);
+}
+
+static int hand_over(struct qemu_link *link, int fd)
+{
+	static const char add[] =
+		"{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"" CHARDEV
+		"\",\"backend\":{\"type\":\"socket\",\"data\":{\"server\":false,"
+		"\"addr\":{\"type\":\"fd\",\"data\":{\"str\":\"" CHARDEV
+		"\"}}}}}}";
+	char *reply;
+	int err;
+
+	err = link->monitor->qmp_fd(link->monitor, CHARDEV, fd, add, &reply);
+	if (!err)
+		free(reply);
+	return err;
+}
+
+/*
+ * Connecting stops the VM. The packet that continues it waits in the socket
+ * already, so the stop is short and our death in between does no harm; a VM
+ * that was not running gets no such packet.
+ */
+static int start_server(struct qemu_link *link)
+{
+	bool running;
+	char *text;
+	int err;
+
+	err = is_running(link, &running);
+	if (err)
+		return err;
+	held_flag_set(&link->flag, running);
+	if (running)
+		err = gdbstub_preset_continue(&link->stub);
+	if (!err)
+		err = monitor_hmp(link->monitor, "gdbserver chardev:" CHARDEV,
+				  &text);
+	if (err)
+		return err;
+	err = strstr(text, "Waiting for gdb") ? 0 : -EIO;
+	free(text);
+	if (!err)
+		err = gdbstub_settle(&link->stub, RELEASE_TIMEOUT_MS);
+	return err;
+}
+
+static void close_link(struct qemu_link *link)
+{
+	gdbstub_deinit(&link->stub);
+	unlink_stub(link);
+	recover_hold(link);
+	link->linked = false;
+	link->held = false;
+	link->nr_kicks = 0;
+}
+
+static int open_link(struct qemu_link *link)
+{
+	int pair[2];
+	int err;
+
+	unlink_stub(link);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	gdbstub_init(&link->stub, pair[0]);
+	err = hand_over(link, pair[1]);
+	close(pair[1]);
+	if (err) {
+		gdbstub_deinit(&link->stub);
+		return err;
+	}
+	err = start_server(link);
+	if (err) {
+		close_link(link);
+		return err;
+	}
+	held_flag_set(&link->flag, false);
+	link->linked = true;
+	return 0;
+}
+
+/* A link that broke while the VM may be stopped: the monitor lets it run. */
+static int link_error(struct qemu_link *link, int err)
+{
+	if (link->stub.state != GDBSTUB_BROKEN)
+		return err;
+	if (is_gone(link)) {
+		link->held = false;
+		return -ENOTCONN;
+	}
+	close_link(link);
+	return err == -EPROTO ? -ENOTCONN : err;
+}
+
+int qemu_link_settle(struct qemu_link *link)
+{
+	int err;
+
+	if (!link->linked || link->held)
+		return 0;
+	err = gdbstub_settle(&link->stub, 0);
+	if (!err)
+		held_flag_set(&link->flag, false);
+	return err ? link_error(link, err) : 0;
+}
+
+/* ---- Hold and release ---- */
+
+/*
+ * Does "info migrate" tell of a migration (or of a snapshot, which is one)?
+ * "Migration status: active", since 10.1 "Status: active".
+ */
+static bool is_migrating(const char *text)
+{
+	static const char *const over[] = {
+		"none", "completed", "failed", "cancelled",
+	};
+	const char *at = strstr(text, "tatus:");
+
+	/* "Migration status" or "Status", not some "... status" of a detail. */
+	if (!at)
+		return false;
+	at += strlen("tatus:");
+	at += strspn(at, " \t");
+	for (u32 i = 0; i < ARRAY_SIZE(over); i++)
+		if (!strncmp(at, over[i], strlen(over[i])))
+			return false;
+	return true;
+}
+
+int qemu_link_release(struct qemu_link *link)
+{
+	u32 nr_kicks = link->nr_kicks;
+	int err;
+
+	if (!link->held)
+		return is_gone(link) ? -ENOTCONN : 0;
+	link->held = false;
+	link->nr_kicks = 0;
+	err = gdbstub_continue(&link->stub, link->kicks, nr_kicks,
+			       RELEASE_TIMEOUT_MS);
+	if (!err || err == -EIO)
+		held_flag_set(&link->flag, false);
+	return err ? link_error(link, err) : 0;
+}
+
+int qemu_link_hold(struct qemu_link *link)
+{
+	int err;
+
+	if (link->held)
+		return 0;
+	if (is_gone(link))
+		return -ENOTCONN;
+	err = link->linked ? qemu_link_settle(link) : 0;
+	if (!err && !link->linked)
+		err = open_link(link);
+	if (err)
+		return err;
+	held_flag_set(&link->flag, true);
+	err = gdbstub_stop(&link->stub, "info migrate", HOLD_TIMEOUT_MS);
+	if (err) {
+		/* Late: still ours to undo, so the flag stays. */
+		if (link->stub.state == GDBSTUB_IDLE)
+			held_flag_set(&link->flag, false);
+		return link_error(link, err);
+	}
+	link->held = true;
+	if (is_migrating(link->stub.text)) {
+		err = qemu_link_release(link);
+		return err ? err : -EBUSY;
+	}
+	return 0;
+}
+
+int qemu_link_kick(struct qemu_link *link, u64 gpa, u32 value)
+{
+	if (link->nr_kicks == GDBSTUB_WRITES)
+		return -ENOSPC;
+	link->kicks[link->nr_kicks++] = (struct gdbstub_write){
+		.gpa = gpa, .value = value,
+	};
+	return 0;
+}
+
+/* ---- Life ---- */
+
+int qemu_link_init(struct qemu_link *link, pid_t pid, struct monitor *monitor,
+		   int pidfd)
+{
+	int err;
+
+	link->monitor = monitor;
+	link->pidfd = pidfd;
+	err = held_flag_open(&link->flag, pid);
+	return err ? err : recover_hold(link);
+}
+
+void qemu_link_deinit(struct qemu_link *link)
+{
+	if (!link->monitor)
+		return;
+	if (link->held)
+		qemu_link_release(link);
+	if (link->linked && !is_gone(link)) {
+		gdbstub_settle(&link->stub, RELEASE_TIMEOUT_MS);
+		close_link(link);
+	}
+	if (link->linked)
+		gdbstub_deinit(&link->stub);
+	held_flag_deinit(&link->flag);
+}
