@@ -98,9 +98,10 @@ static int start_server(struct qemu_link *link)
 	err = is_running(link, &running);
 	if (err)
 		return err;
-	held_flag_set(&link->flag, running);
-	if (running)
+	if (running) {
+		held_flag_set(&link->flag, true);
 		err = gdbstub_preset_continue(&link->stub);
+	}
 	if (!err)
 		err = monitor_hmp(link->monitor, "gdbserver chardev:" CHARDEV,
 				  &text);
@@ -113,6 +114,7 @@ static int start_server(struct qemu_link *link)
 	return err;
 }
 
+/* What cannot be recovered now is, when the link is opened again. */
 static void close_link(struct qemu_link *link)
 {
 	gdbstub_deinit(&link->stub);
@@ -128,6 +130,9 @@ static int open_link(struct qemu_link *link)
 	int pair[2];
 	int err;
 
+	err = recover_hold(link);
+	if (err)
+		return err;
 	unlink_stub(link);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -errno;
@@ -277,5 +282,8 @@ void qemu_link_deinit(struct qemu_link *link)
 	}
 	if (link->linked)
 		gdbstub_deinit(&link->stub);
+	/* There is nothing left to resume. */
+	if (is_gone(link))
+		held_flag_set(&link->flag, false);
 	held_flag_deinit(&link->flag);
 }
