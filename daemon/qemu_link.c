@@ -166,16 +166,30 @@ static int link_error(struct qemu_link *link, int err)
 	return err == -EPROTO ? -ENOTCONN : err;
 }
 
+/* If nothing could be sent, the kicks are kept for the next try. */
+static int let_run(struct qemu_link *link, u32 timeout_ms)
+{
+	int err = gdbstub_continue(&link->stub, link->kicks, link->nr_kicks,
+				   timeout_ms);
+
+	if (link->stub.state != GDBSTUB_STOPPED)
+		link->nr_kicks = 0;
+	return err;
+}
+
 int qemu_link_settle(struct qemu_link *link)
 {
 	int err;
 
 	if (!link->linked || link->held)
 		return 0;
-	err = gdbstub_settle(&link->stub, 0);
-	if (!err)
+	if (link->stub.state == GDBSTUB_STOPPED)
+		err = let_run(link, 0);
+	else
+		err = gdbstub_settle(&link->stub, 0);
+	if (!err || err == -EIO)
 		held_flag_set(&link->flag, false);
-	return err ? link_error(link, err) : 0;
+	return err && err != -EIO ? link_error(link, err) : 0;
 }
 
 /* ---- Hold and release ---- */
@@ -204,15 +218,12 @@ static bool is_migrating(const char *text)
 
 int qemu_link_release(struct qemu_link *link)
 {
-	u32 nr_kicks = link->nr_kicks;
 	int err;
 
 	if (!link->held)
 		return is_gone(link) ? -ENOTCONN : 0;
 	link->held = false;
-	link->nr_kicks = 0;
-	err = gdbstub_continue(&link->stub, link->kicks, nr_kicks,
-			       RELEASE_TIMEOUT_MS);
+	err = let_run(link, RELEASE_TIMEOUT_MS);
 	if (!err || err == -EIO)
 		held_flag_set(&link->flag, false);
 	return err ? link_error(link, err) : 0;

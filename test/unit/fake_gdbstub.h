@@ -7,6 +7,7 @@
 #ifndef TEST_UNIT_FAKE_GDBSTUB_H
 #define TEST_UNIT_FAKE_GDBSTUB_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -162,12 +163,14 @@ static void fake_byte(struct fake_gdbstub *fake, char c)
 static void *fake_run(void *opaque)
 {
 	struct fake_gdbstub *fake = opaque;
+	struct pollfd pfd = { .fd = fake->fd, .events = POLLIN };
 	char buf[512];
 	ssize_t n;
 
-	while (!fake->closed && (n = read(fake->fd, buf, sizeof(buf))) > 0) {
+	while (!fake->closed && poll(&pfd, 1, -1) == 1) {
 		pthread_mutex_lock(&fake->lock);
-		if (fake->fault == DIES)
+		n = read(fake->fd, buf, sizeof(buf));
+		if (n <= 0 || fake->fault == DIES)
 			fake->closed = true;
 		for (ssize_t i = 0; i < n && !fake->closed; i++)
 			fake_byte(fake, buf[i]);
@@ -217,6 +220,22 @@ static bool fake_is_running(struct fake_gdbstub *fake)
 	running = fake->running;
 	pthread_mutex_unlock(&fake->lock);
 	return running;
+}
+
+/*
+ * Until fake_unblock() it reads nothing and nothing more can be sent to it: the
+ * socket @fd is full of what a stub skips while the VM stands still.
+ */
+static void fake_block(struct fake_gdbstub *fake, int fd)
+{
+	pthread_mutex_lock(&fake->lock);
+	while (send(fd, "+", 1, MSG_DONTWAIT) == 1)
+		;
+}
+
+static void fake_unblock(struct fake_gdbstub *fake)
+{
+	pthread_mutex_unlock(&fake->lock);
 }
 
 #endif /* TEST_UNIT_FAKE_GDBSTUB_H */

@@ -156,6 +156,24 @@ static void test_late(void **state)
 	end(fixture);
 }
 
+/* The socket is full: the VM still stands when the time is over. */
+static void test_continue_not_sent(void **state)
+{
+	struct fixture *fixture = start(NO_FAULT);
+
+	assert_int_equal(gdbstub_stop(&fixture->stub, "x", 2000), 0);
+	fake_block(&fixture->fake, fixture->stub.fd);
+	assert_int_equal(gdbstub_continue(&fixture->stub, &kick, 1, 20),
+			 -ETIMEDOUT);
+	assert_int_equal(fixture->stub.state, GDBSTUB_STOPPED);
+	assert_int_equal(gdbstub_settle(&fixture->stub, 20), -ETIMEDOUT);
+	fake_unblock(&fixture->fake);
+	assert_int_equal(gdbstub_settle(&fixture->stub, 3000), 0);
+	assert_true(fake_is_running(&fixture->fake));
+	stop_and_continue(fixture);
+	end(fixture);
+}
+
 static void test_late_and_paused(void **state)
 {
 	struct fixture *fixture = start(LATE);
@@ -235,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_resumed_by_others),
 		cmocka_unit_test(test_chatter),
 		cmocka_unit_test(test_late),
+		cmocka_unit_test(test_continue_not_sent),
 		cmocka_unit_test(test_late_and_paused),
 		cmocka_unit_test(test_refused_write),
 		cmocka_unit_test(test_faults),

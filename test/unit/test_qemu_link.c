@@ -258,6 +258,33 @@ static void test_break_in_hold(void **state)
 	break_in_hold("\"cont\"", -EBUSY);
 }
 
+/* QEMU reads nothing for longer than a release waits: kicks are not lost. */
+static void test_release_not_sent(void **state)
+{
+	struct fake_qemu *qemu = qemu_create();
+	struct qemu_link *link = &qemu->link;
+	int err;
+
+	assert_int_equal(qemu_init(qemu), 0);
+	assert_int_equal(qemu_link_hold(link), 0);
+	assert_int_equal(qemu_link_kick(link, 0xfee01000, 0xfb), 0);
+	fake_block(&qemu->gdb, link->stub.fd);
+	assert_int_equal(qemu_link_release(link), -ETIMEDOUT);
+	assert_true(held_flag_get(&link->flag));
+	assert_int_equal(qemu_link_hold(link), -ETIMEDOUT);
+	fake_unblock(&qemu->gdb);
+	while ((err = qemu_link_settle(link)) == -ETIMEDOUT)
+		;
+	assert_int_equal(err, 0);
+	assert_true(qemu_runs(qemu));
+	assert_false(held_flag_get(&link->flag));
+	assert_int_equal(qemu->gdb.writes, 1);
+	hold_and_release(qemu);
+	assert_int_equal(qemu->gdb.writes, 1);
+	qemu_deinit(qemu);
+	qemu_destroy(qemu);
+}
+
 /* Somebody else's pause leaves no note and is not ended. */
 static void test_paused_by_others(void **state)
 {
@@ -294,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_holds),
 		cmocka_unit_test(test_recover_later),
 		cmocka_unit_test(test_break_in_hold),
+		cmocka_unit_test(test_release_not_sent),
 		cmocka_unit_test(test_paused_by_others),
 	};
 
