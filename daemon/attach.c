@@ -187,7 +187,13 @@ static void attach_try(struct attach_job *job)
 	int result;
 
 	job->result = ATTACH_UNREACHABLE;
-	if (!job->backend) {
+	job->old = backend_destroy(job->old);
+	if (job->only_old)
+		return;
+	/* Who cannot hold a VM can see into it all the same. */
+	if (job->backend) {
+		job->backend->ops->prepare(job->backend);
+	} else {
 		result = attach_open(job);
 		if (result && !job->why[0])
 			snprintf(job->why, sizeof(job->why), "%s",
@@ -232,10 +238,25 @@ int attach_start(struct attach_pool *pool, struct attach_job *job)
 	return -error;
 }
 
+void attach_let_go(struct attach_pool *pool, struct backend *backend)
+{
+	struct attach_job *job = backend ? calloc(1, sizeof(*job)) : NULL;
+
+	if (!job) {
+		backend_destroy(backend);
+		return;
+	}
+	job->old = backend;
+	job->only_old = true;
+	if (attach_start(pool, job))
+		attach_job_destroy(job);
+}
+
 struct attach_job *attach_job_destroy(struct attach_job *job)
 {
 	if (!job)
 		return NULL;
+	backend_destroy(job->old);
 	backend_destroy(job->backend);
 	gi_found_deinit(&job->found);
 	free(job);

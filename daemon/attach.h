@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Attaching to a VM: reach it, read its registers, find the kernel in its RAM.
- * All of that blocks (libvirt, the monitor, a scan of RAM), so a job runs in a
- * thread of its own; the event loop waits on attach_fd(). A VM has at most one
- * job, which owns the VM's backend while it runs unless it was lent.
+ * Attaching to a VM: reach it, make the way for holds, read its registers, find
+ * the kernel in its RAM; and letting it go. All of that blocks (libvirt, the
+ * monitor, a scan of RAM), so a job runs in a thread of its own; the event loop
+ * waits on attach_fd(). A VM has at most one job, which owns the VM's backend
+ * while it runs. Of one that was lent, the loop still reads memory and times.
  */
 #ifndef DAEMON_ATTACH_H
 #define DAEMON_ATTACH_H
@@ -24,6 +25,8 @@ enum attach_result {
  * struct attach_job - one try
  * @id: of the VM, for whoever started the job
  * @vms, @options: borrowed
+ * @old: a backend to let go first, or NULL
+ * @only_old: nothing else is to be done
  * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
  * @why: one line for a person when the result is not ATTACH_FOUND
  * @no_monitor: why there is no monitor, "" if there is one
@@ -33,6 +36,8 @@ struct attach_job {
 	struct vms *vms;
 	struct vm_identity identity;
 	const struct gi_find_options *options;
+	struct backend *old;
+	bool only_old;
 	struct backend *backend;
 	enum attach_result result;
 	struct gi_found found;
@@ -57,6 +62,9 @@ int attach_fd(const struct attach_pool *pool);
 
 /* Start @job. Return: 0: the pool has it until attach_next(); -errno. */
 int attach_start(struct attach_pool *pool, struct attach_job *job);
+
+/* Let @backend go; here and now if no thread can be had. */
+void attach_let_go(struct attach_pool *pool, struct backend *backend);
 
 /* A finished job, the caller's again; NULL: none. */
 struct attach_job *attach_next(struct attach_pool *pool);

@@ -72,7 +72,8 @@ struct backend_ops {
 	/*
 	 * Stop all vCPUs. Return: 0; -EBUSY the VM is paused, saved or migrating
 	 * by somebody else's wish; -ENOTCONN it is gone; -EOPNOTSUPP, see
-	 * no_edit_why; -ETIMEDOUT it did not stop in time.
+	 * no_edit_why; -ETIMEDOUT it did not stop in time; -EAGAIN not before
+	 * prepare() has found the way to it again.
 	 */
 	int (*hold)(struct backend *backend);
 
@@ -84,8 +85,24 @@ struct backend_ops {
 	int (*apply)(struct backend *backend, const struct gi_plan *plan,
 		     u32 *ret_step);
 
-	/* Let the vCPUs run. Never fails to try; errors mean that the VM is gone. */
+	/*
+	 * Let the vCPUs run. Never fails to try; errors mean that the VM is gone,
+	 * or that settle() or prepare() does it.
+	 */
 	int (*release)(struct backend *backend);
+
+	/*
+	 * Finish what timed out, now and then; not under the hold. Never waits.
+	 * Return: 0; -ETIMEDOUT not yet; -EAGAIN prepare() is due; -ENOTCONN.
+	 */
+	int (*settle)(struct backend *backend);
+
+	/*
+	 * Find the way for hold() again if it was lost. May block for seconds;
+	 * not while somebody else uses hold, apply, release or settle.
+	 * Return: 0; an error: hold() says why.
+	 */
+	int (*prepare)(struct backend *backend);
 
 	/* Host times of the vCPU threads. */
 	int (*vcpu_times)(struct backend *backend, struct vcpu_time *ret,

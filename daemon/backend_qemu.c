@@ -83,8 +83,9 @@ static int qemu_release(struct backend *backend)
 {
 	struct qemu_backend *qemu = to_qemu(backend);
 
-	if (qemu->link.held)
-		qemu->last_hold_ns = clock_ns() - qemu->held_since_ns;
+	if (!qemu->link.held)
+		return is_gone(qemu) ? -ENOTCONN : 0;
+	qemu->last_hold_ns = clock_ns() - qemu->held_since_ns;
 	return qemu_link_release(&qemu->link);
 }
 
@@ -101,6 +102,20 @@ static int qemu_hold(struct backend *backend)
 	if (!err)
 		qemu->held_since_ns = clock_ns();
 	return err;
+}
+
+static int qemu_settle(struct backend *backend)
+{
+	struct qemu_backend *qemu = to_qemu(backend);
+
+	return backend->no_edit_why[0] ? 0 : qemu_link_settle(&qemu->link);
+}
+
+static int qemu_prepare(struct backend *backend)
+{
+	struct qemu_backend *qemu = to_qemu(backend);
+
+	return backend->no_edit_why[0] ? 0 : qemu_link_open(&qemu->link);
 }
 
 static int check_kicks(const struct qemu_backend *qemu,
@@ -203,9 +218,7 @@ static int qemu_get_registers(struct backend *backend,
 
 	if (!qemu->monitor)
 		return -EOPNOTSUPP;
-	err = qemu_link_settle(&qemu->link);
-	if (!err)
-		err = monitor_hmp(qemu->monitor, "info registers -a", &text);
+	err = monitor_hmp(qemu->monitor, "info registers -a", &text);
 	if (err)
 		return is_gone(qemu) ? -ENOTCONN : err;
 	err = qemu_registers_parse(text, ret, max, ret_nr);
@@ -217,10 +230,7 @@ static int qemu_vcpu_times(struct backend *backend, struct vcpu_time *ret,
 			   u32 max, u32 *ret_nr)
 {
 	struct qemu_backend *qemu = to_qemu(backend);
-	int err = qemu_link_settle(&qemu->link);
 
-	if (err && err != -ETIMEDOUT)
-		return err;
 	return qemu_vcpus_times(&qemu->vcpus, ret, max, ret_nr);
 }
 
@@ -287,6 +297,8 @@ static const struct backend_ops qemu_ops = {
 	.hold = qemu_hold,
 	.apply = qemu_apply,
 	.release = qemu_release,
+	.settle = qemu_settle,
+	.prepare = qemu_prepare,
 	.vcpu_times = qemu_vcpu_times,
 	.rescan = qemu_rescan,
 	.last_hold_ns = qemu_last_hold_ns,
@@ -401,6 +413,8 @@ int backend_qemu_open(const struct vm_identity *identity,
 		return err;
 	}
 	publish_ram(qemu);
+	/* If that is not possible now, it is later. */
+	qemu_prepare(&qemu->backend);
 	*ret = &qemu->backend;
 	return 0;
 }

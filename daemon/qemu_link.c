@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The link to QEMU's gdb stub: see qemu_link.h. The monitor makes it and takes
- * it down; holds go over the socket alone.
+ * it down, and may block for seconds at each command, so its first silence ends
+ * a try. Holds go over the socket alone.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -9,12 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "monitor.h"
 #include "qemu_link.h"
 
 #define CHARDEV			"monarch-gdb"
 #define HOLD_TIMEOUT_MS		2000
 #define RELEASE_TIMEOUT_MS	2000
+#define RETRY_NS		(3 * NS_PER_S)
 
 static bool is_gone(const struct qemu_link *link)
 {
@@ -54,18 +57,33 @@ static int recover_hold(struct qemu_link *link)
 	return err;
 }
 
-/* Take back what a predecessor may have left, so that names are free. */
-static void unlink_stub(struct qemu_link *link)
+/* As opposed to an answer that says no. */
+static bool is_silence(int err)
+{
+	return err == -EBUSY || err == -ETIMEDOUT || err == -ENOTCONN;
+}
+
+/*
+ * Take back what a predecessor may have left, so that names are free.
+ * Return: 0, or the monitor's silence.
+ */
+static int unlink_stub(struct qemu_link *link)
 {
 	char *text, *reply;
+	int err;
 
-	if (!monitor_hmp(link->monitor, "gdbserver none", &text))
+	err = monitor_hmp(link->monitor, "gdbserver none", &text);
+	if (!err)
 		free(text);
-	if (!link->monitor->qmp(link->monitor,
-				"{\"execute\":\"chardev-remove\","
-				"\"arguments\":{\"id\":\"" CHARDEV "\"}}",
-				&reply))
+	if (is_silence(err))
+		return err;
+	err = link->monitor->qmp(link->monitor,
+				 "{\"execute\":\"chardev-remove\","
+				 "\"arguments\":{\"id\":\"" CHARDEV "\"}}",
+				 &reply);
+	if (!err)
 		free(reply);
+	return is_silence(err) ? err : 0;
 }
 
 static int hand_over(struct qemu_link *link, int fd)
@@ -114,15 +132,20 @@ static int start_server(struct qemu_link *link)
 	return err;
 }
 
-/* What cannot be recovered now is, when the link is opened again. */
-static void close_link(struct qemu_link *link)
+static void forget_stub(struct qemu_link *link)
 {
 	gdbstub_deinit(&link->stub);
-	unlink_stub(link);
-	recover_hold(link);
 	link->linked = false;
 	link->held = false;
 	link->nr_kicks = 0;
+}
+
+/* What cannot be recovered now is, when the link is opened again. */
+static void close_link(struct qemu_link *link)
+{
+	forget_stub(link);
+	if (!unlink_stub(link))
+		recover_hold(link);
 }
 
 static int open_link(struct qemu_link *link)
@@ -131,21 +154,22 @@ static int open_link(struct qemu_link *link)
 	int err;
 
 	err = recover_hold(link);
+	if (!err)
+		err = unlink_stub(link);
 	if (err)
 		return err;
-	unlink_stub(link);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return -errno;
 	gdbstub_init(&link->stub, pair[0]);
 	err = hand_over(link, pair[1]);
 	close(pair[1]);
+	if (!err)
+		err = start_server(link);
 	if (err) {
-		gdbstub_deinit(&link->stub);
-		return err;
-	}
-	err = start_server(link);
-	if (err) {
-		close_link(link);
+		if (is_silence(err))
+			forget_stub(link);
+		else
+			close_link(link);
 		return err;
 	}
 	held_flag_set(&link->flag, false);
@@ -153,17 +177,29 @@ static int open_link(struct qemu_link *link)
 	return 0;
 }
 
-/* A link that broke while the VM may be stopped: the monitor lets it run. */
+int qemu_link_open(struct qemu_link *link)
+{
+	if (link->linked)
+		return 0;
+	link->error = is_gone(link) ? -ENOTCONN : open_link(link);
+	link->retry_ns = clock_ns() + RETRY_NS;
+	return link->error;
+}
+
+/* ---- Using it ---- */
+
+/*
+ * If it broke in a hold, the VM stands still. Only the monitor can mend that,
+ * and it may block: qemu_link_open() does, at once.
+ */
 static int link_error(struct qemu_link *link, int err)
 {
 	if (link->stub.state != GDBSTUB_BROKEN)
 		return err;
-	if (is_gone(link)) {
-		link->held = false;
-		return -ENOTCONN;
-	}
-	close_link(link);
-	return err == -EPROTO ? -ENOTCONN : err;
+	forget_stub(link);
+	link->error = 0;
+	link->retry_ns = 0;
+	return is_gone(link) ? -ENOTCONN : -EAGAIN;
 }
 
 /* If nothing could be sent, the kicks are kept for the next try. */
@@ -181,8 +217,12 @@ int qemu_link_settle(struct qemu_link *link)
 {
 	int err;
 
-	if (!link->linked || link->held)
+	if (link->held)
 		return 0;
+	if (is_gone(link))
+		return -ENOTCONN;
+	if (!link->linked)
+		return clock_ns() < link->retry_ns ? 0 : -EAGAIN;
 	if (link->stub.state == GDBSTUB_STOPPED)
 		err = let_run(link, 0);
 	else
@@ -191,8 +231,6 @@ int qemu_link_settle(struct qemu_link *link)
 		held_flag_set(&link->flag, false);
 	return err && err != -EIO ? link_error(link, err) : 0;
 }
-
-/* ---- Hold and release ---- */
 
 /*
  * Does "info migrate" tell of a migration (or of a snapshot, which is one)?
@@ -220,8 +258,6 @@ int qemu_link_release(struct qemu_link *link)
 {
 	int err;
 
-	if (!link->held)
-		return is_gone(link) ? -ENOTCONN : 0;
 	link->held = false;
 	err = let_run(link, RELEASE_TIMEOUT_MS);
 	if (!err || err == -EIO)
@@ -235,13 +271,11 @@ int qemu_link_hold(struct qemu_link *link)
 
 	if (link->held)
 		return 0;
-	if (is_gone(link))
-		return -ENOTCONN;
-	err = link->linked ? qemu_link_settle(link) : 0;
-	if (!err && !link->linked)
-		err = open_link(link);
+	err = qemu_link_settle(link);
 	if (err)
 		return err;
+	if (!link->linked)
+		return link->error == -ENOTCONN ? -ENOTCONN : -EAGAIN;
 	held_flag_set(&link->flag, true);
 	err = gdbstub_stop(&link->stub, "info migrate", HOLD_TIMEOUT_MS);
 	if (err) {
@@ -290,9 +324,11 @@ void qemu_link_deinit(struct qemu_link *link)
 	if (link->linked && !is_gone(link)) {
 		gdbstub_settle(&link->stub, RELEASE_TIMEOUT_MS);
 		close_link(link);
-	}
-	if (link->linked)
+	} else if (link->linked) {
 		gdbstub_deinit(&link->stub);
+	} else if (!is_gone(link)) {
+		recover_hold(link);
+	}
 	/* There is nothing left to resume. */
 	if (is_gone(link))
 		held_flag_set(&link->flag, false);

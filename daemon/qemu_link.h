@@ -7,7 +7,9 @@
  * Rules: a VM that somebody else paused, saves or migrates is not touched, and
  * never resumed (writes by a mapping escape QEMU's log of dirty pages, so a
  * migration would lose them: it is asked about under each hold). Before a hold
- * a flag is put down that outlives us (held_flag.h).
+ * a flag is put down that outlives us (held_flag.h). A monitor that is busy or
+ * hangs holds up those who asked it, never a hold: qemu_link_{init,open,deinit}
+ * may block for seconds, the rest never asks it.
  */
 #ifndef DAEMON_QEMU_LINK_H
 #define DAEMON_QEMU_LINK_H
@@ -20,6 +22,7 @@
  * struct qemu_link - the link to one QEMU
  * @monitor, @pidfd: borrowed
  * @linked: the stub is connected
+ * @error, @retry_ns: of the last qemu_link_open(); no other one before this time
  * @kicks: written before the vCPUs run again
  */
 struct qemu_link {
@@ -29,6 +32,8 @@ struct qemu_link {
 	struct gdbstub stub;
 	bool linked;
 	bool held;
+	int error;
+	u64 retry_ns;
 	struct gdbstub_write kicks[GDBSTUB_WRITES];
 	u32 nr_kicks;
 };
@@ -42,6 +47,13 @@ struct qemu_link {
 int qemu_link_init(struct qemu_link *link, pid_t pid, struct monitor *monitor,
 		   int pidfd);
 
+/*
+ * Connect, if it is not: what was left stopped runs again first.
+ * Return: 0; -EIO QEMU refuses; -EPROTO; as monitor->qmp(). Some seconds later
+ * it is due again.
+ */
+int qemu_link_open(struct qemu_link *link);
+
 /* Release the VM, take our chardev out of QEMU; also after a failed init. */
 void qemu_link_deinit(struct qemu_link *link);
 
@@ -51,10 +63,13 @@ int qemu_link_hold(struct qemu_link *link);
 /* Under the hold. Return: 0, -ENOSPC. */
 int qemu_link_kick(struct qemu_link *link, u64 gpa, u32 value);
 
-/* Let the vCPUs run, after the kicks. Return: 0; errors: it may be gone. */
+/* Under the hold: the kicks, then the vCPUs run. Return: as release() there. */
 int qemu_link_release(struct qemu_link *link);
 
-/* Finish what timed out. Return: 0, -ETIMEDOUT not yet, -ENOTCONN. */
+/*
+ * Finish what timed out.
+ * Return: 0; -ETIMEDOUT not yet; -EAGAIN qemu_link_open() is due; -ENOTCONN.
+ */
 int qemu_link_settle(struct qemu_link *link);
 
 #endif /* DAEMON_QEMU_LINK_H */

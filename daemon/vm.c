@@ -60,11 +60,20 @@ struct vm *vm_destroy(struct vm *vm)
 		return NULL;
 	vm_forget_kernel(vm);
 	table_vm_destroy(vm->table);
+	attach_let_go(vm->host->pool, vm->old);
 	/* lent or not, the job has it from now on */
 	if (!vm->job)
-		backend_destroy(vm->backend);
+		attach_let_go(vm->host->pool, vm->backend);
 	free(vm);
 	return NULL;
+}
+
+/* Its monitor may block: the next job, which opens another, ends it first. */
+static void vm_let_go(struct vm *vm)
+{
+	attach_let_go(vm->host->pool, vm->old);
+	vm->old = vm->backend;
+	vm->backend = NULL;
 }
 
 const char *vm_no_edit(const struct vm *vm)
@@ -90,14 +99,16 @@ static void vm_start_job(struct vm *vm, u64 now_ns)
 	job->vms = vm->host->vms;
 	job->identity = vm->identity;
 	job->options = &vm->host->find;
+	job->old = vm->old;
 	job->backend = vm->backend;
 	if (attach_start(vm->host->pool, job)) {
-		job->backend = NULL;
+		job->old = job->backend = NULL;
 		attach_job_destroy(job);
 		vm->retry_ns = now_ns + NS_PER_S;
 		return;
 	}
 	vm->job = job;
+	vm->old = NULL;
 	vm->lent = vm->state == VM_RUNS;
 	if (!vm->lent)
 		vm->backend = NULL;
@@ -106,6 +117,13 @@ static void vm_start_job(struct vm *vm, u64 now_ns)
 void vm_look_again(struct vm *vm, u64 now_ns)
 {
 	if (!vm->job)
+		vm_start_job(vm, now_ns);
+}
+
+void vm_upkeep(struct vm *vm, u64 now_ns)
+{
+	if (vm->state == VM_RUNS && !vm->job &&
+	    vm->backend->ops->settle(vm->backend) == -EAGAIN)
 		vm_start_job(vm, now_ns);
 }
 
@@ -178,7 +196,7 @@ static void vm_not_found(struct vm *vm, const struct attach_job *job,
 	}
 	vm_forget_kernel(vm);
 	if (job->result == ATTACH_UNREACHABLE)
-		vm->backend = backend_destroy(vm->backend);
+		vm_let_go(vm);
 	vm_set_state(vm, vm_state_of(job->result), job->why);
 	vm_later(vm, now_ns);
 }
@@ -188,7 +206,7 @@ void vm_reopen(struct vm *vm, u64 now_ns)
 	if (vm->job)
 		return;
 	vm_forget_kernel(vm);
-	vm->backend = backend_destroy(vm->backend);
+	vm_let_go(vm);
 	vm->hold_error = 0;
 	vm->hold_tries = 0;
 	vm->tries = 0;

@@ -75,7 +75,8 @@ struct vm_pace {
 /**
  * struct vm - a VM
  * @why: about @state, for a person
- * @lent: the running job uses @backend, which stays ours
+ * @lent: the running job uses @backend, which stays ours: for reading
+ * @old: a backend that the next job lets go
  * @current: which of @snapshots is valid
  * @running: per CPU, index of the running process in the snapshot
  * @scan: look for orphans in the next snapshot
@@ -94,7 +95,7 @@ struct vm {
 	bool lent;
 	u32 tries;
 	u64 retry_ns;
-	struct backend *backend;
+	struct backend *backend, *old;
 	struct gi_found found;
 	struct gi_kernel kernel;
 	struct gi_snapshot snapshots[2];
@@ -128,6 +129,9 @@ struct vm *vm_destroy(struct vm *vm);
 
 /* Start what is due: attaching, another look. About once a second. */
 void vm_tend(struct vm *vm, u64 now_ns);
+
+/* Each quantum, before vm_act(): what holds left unfinished, or need. */
+void vm_upkeep(struct vm *vm, u64 now_ns);
 
 /* Have a job look whether the kernel is still the one that was found. */
 void vm_look_again(struct vm *vm, u64 now_ns);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <poll.h>
 #include <cmocka.h>
 
 #include "daemon_maker.h"
@@ -153,6 +154,44 @@ static void test_no_hold(void **state)
 	daemon_destroy(daemon);
 }
 
+/*
+ * The way to hold it is lost: a job finds it again. However long that takes, the
+ * loop goes on, and holds nothing meanwhile.
+ */
+static void test_way_lost(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	struct vm *vm = daemon->vm;
+	u64 seen;
+
+	daemon_ticks(daemon, 2);
+	pthread_mutex_lock(&daemon->block);
+	daemon->settle_error = daemon->hold_error = -EAGAIN;
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_tick(daemon);
+	assert_non_null(vm->job);
+	assert_true(vm->lent);
+	seen = daemon->manager.host.stats.walks;
+	daemon_ticks(daemon, 50);
+	assert_true(daemon->manager.host.stats.walks >= seen + 40);
+	assert_int_equal(daemon->holds, 0);
+	assert_int_equal(daemon->prepares, 0);
+	daemon->settle_error = daemon->hold_error = 0;
+	pthread_mutex_unlock(&daemon->block);
+	while (!attach_next(daemon->manager.host.pool))
+		poll(NULL, 0, 1);
+	assert_int_equal(daemon->prepares, 1);
+	/* the made-up guest cannot be found, but it is still the one of before */
+	vm->job->result = ATTACH_FOUND;
+	vm->job->found.boot = vm->found.boot;
+	vm->job->found.layout = malloc(sizeof(*vm->found.layout));
+	*vm->job->found.layout = *vm->found.layout;
+	vm_attached(vm, vm->job, daemon->manager.now_ns);
+	daemon_ticks(daemon, 3);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	daemon_destroy(daemon);
+}
+
 /* Its monitor is gone though it lives: after some tries, all is opened anew. */
 static void lose_connection(bool libvirt, enum vm_state expected)
 {
@@ -283,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_no_hold),
+		cmocka_unit_test(test_way_lost),
 		cmocka_unit_test(test_lost_connection),
 		cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_half_orphan),

@@ -19,6 +19,7 @@
 /**
  * struct fake_qemu - the made-up QEMU
  * @fail_on: commands with this in them answer @error
+ * @asked_on: commands after such a failure
  * @served: @gdb serves our chardev
  * @runs: the VM, while no stub is served
  */
@@ -28,7 +29,7 @@ struct fake_qemu {
 	struct qemu_link link;
 	const char *fail_on;
 	int error;
-	u32 commands, failures;
+	u32 commands, failures, asked_on;
 	bool served, runs;
 	bool ours;	/* the chardev exists */
 	int fd;		/* its end of the socket pair, until it is served */
@@ -106,6 +107,7 @@ static int qemu_qmp_fd(struct monitor *monitor, const char *fd_name, int fd,
 					      monitor);
 
 	qemu->commands++;
+	qemu->asked_on += qemu->failures != 0;
 	if (qemu->fail_on && strstr(command, qemu->fail_on)) {
 		qemu->failures++;
 		return qemu->error;
@@ -124,7 +126,7 @@ static void qemu_fail(struct fake_qemu *qemu, const char *what, int error)
 {
 	qemu->fail_on = what;
 	qemu->error = error;
-	qemu->commands = qemu->failures = 0;
+	qemu->commands = qemu->failures = qemu->asked_on = 0;
 }
 
 /* The VM is this process: it has a start time, and it is not gone. */
@@ -193,6 +195,9 @@ static void test_holds(void **state)
 	struct fake_qemu *qemu = qemu_create();
 
 	assert_int_equal(qemu_init(qemu), 0);
+	assert_int_equal(qemu_link_hold(&qemu->link), -EAGAIN);
+	assert_int_equal(qemu_link_settle(&qemu->link), -EAGAIN);
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
 	for (int i = 0; i < 100; i++)
 		hold_and_release(qemu);
 	qemu_deinit(qemu);
@@ -217,6 +222,7 @@ static void recover_later(const char *what, int error)
 	qemu_fail(qemu, NULL, 0);
 	assert_int_equal(qemu_init(qemu), 0);
 	assert_true(qemu_runs(qemu));
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
 	hold_and_release(qemu);
 	qemu_deinit(qemu);
 	qemu_destroy(qemu);
@@ -230,23 +236,36 @@ static void test_recover_later(void **state)
 	recover_later("\"cont\"", -ETIMEDOUT);
 }
 
-/* The link breaks in a hold, and the monitor does not answer for a while. */
+/*
+ * The link breaks in a hold, and the monitor does not answer for a while: the VM
+ * stands still until it does, but whoever wants a hold does not wait.
+ */
 static void break_in_hold(const char *what, int error)
 {
 	struct fake_qemu *qemu = qemu_create();
 
 	assert_int_equal(qemu_init(qemu), 0);
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
 	hold_and_release(qemu);
 	assert_int_equal(qemu_link_hold(&qemu->link), 0);
 	qemu_unserve(qemu);
 	qemu_fail(qemu, what, error);
-	assert_int_not_equal(qemu_link_release(&qemu->link), 0);
+	assert_int_equal(qemu_link_release(&qemu->link), -EAGAIN);
+	assert_int_equal(qemu_link_settle(&qemu->link), -EAGAIN);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(qemu_link_hold(&qemu->link), error);
+		qemu_fail(qemu, what, error);
+		assert_int_equal(qemu_link_hold(&qemu->link), -EAGAIN);
+		assert_int_equal(qemu->commands, 0);
+		assert_int_equal(qemu_link_open(&qemu->link), error);
+		assert_int_equal(qemu->asked_on, 0);
+		/* not due again for some seconds */
+		assert_int_equal(qemu_link_settle(&qemu->link), 0);
 		assert_false(qemu_runs(qemu));
 		assert_true(held_flag_get(&qemu->link.flag));
 	}
 	qemu_fail(qemu, NULL, 0);
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
+	assert_true(qemu_runs(qemu));
 	hold_and_release(qemu);
 	qemu_deinit(qemu);
 	qemu_destroy(qemu);
@@ -258,6 +277,42 @@ static void test_break_in_hold(void **state)
 	break_in_hold("\"cont\"", -EBUSY);
 }
 
+/* A monitor that does not answer once is not asked again in the same try. */
+static void silent_monitor(const char *what, int error, int expected)
+{
+	struct fake_qemu *qemu = qemu_create();
+
+	assert_int_equal(qemu_init(qemu), 0);
+	qemu_fail(qemu, what, error);
+	assert_int_equal(qemu_link_open(&qemu->link), error);
+	assert_int_equal(qemu->failures, 1);
+	assert_int_equal(qemu->asked_on, 0);
+	qemu->commands = 0;
+	assert_int_equal(qemu_link_settle(&qemu->link), 0);
+	assert_int_equal(qemu_link_hold(&qemu->link), expected);
+	assert_int_equal(qemu->commands, 0);
+	qemu_fail(qemu, NULL, 0);
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
+	assert_true(qemu_runs(qemu));
+	hold_and_release(qemu);
+	qemu_deinit(qemu);
+	qemu_destroy(qemu);
+}
+
+static void test_silent_monitor(void **state)
+{
+	static const char *const commands[] = {
+		"gdbserver none", "chardev-remove", "chardev-add",
+		"query-status", "gdbserver chardev",
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(commands); i++) {
+		silent_monitor(commands[i], -ETIMEDOUT, -EAGAIN);
+		silent_monitor(commands[i], -EBUSY, -EAGAIN);
+		silent_monitor(commands[i], -ENOTCONN, -ENOTCONN);
+	}
+}
+
 /* QEMU reads nothing for longer than a release waits: kicks are not lost. */
 static void test_release_not_sent(void **state)
 {
@@ -266,6 +321,7 @@ static void test_release_not_sent(void **state)
 	int err;
 
 	assert_int_equal(qemu_init(qemu), 0);
+	assert_int_equal(qemu_link_open(link), 0);
 	assert_int_equal(qemu_link_hold(link), 0);
 	assert_int_equal(qemu_link_kick(link, 0xfee01000, 0xfb), 0);
 	fake_block(&qemu->gdb, link->stub.fd);
@@ -292,6 +348,7 @@ static void test_paused_by_others(void **state)
 
 	qemu->runs = false;
 	assert_int_equal(qemu_init(qemu), 0);
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
 	assert_int_equal(qemu_link_hold(&qemu->link), -EBUSY);
 	assert_false(held_flag_get(&qemu->link.flag));
 	qemu_deinit(qemu);
@@ -321,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_holds),
 		cmocka_unit_test(test_recover_later),
 		cmocka_unit_test(test_break_in_hold),
+		cmocka_unit_test(test_silent_monitor),
 		cmocka_unit_test(test_release_not_sent),
 		cmocka_unit_test(test_paused_by_others),
 	};
