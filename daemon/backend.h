@@ -56,7 +56,7 @@ struct backend {
 	const struct backend_ops *ops;
 	struct gi_memory memory;
 	u32 nr_vcpus;
-	/* why edits are impossible, for a person, or "" */
+	/* why edits are impossible, for a person, or ""; settle() renews it */
 	char no_edit_why[BACKEND_WHY_LEN];
 	/* what would make this VM cheaper to watch, for a person, or "" */
 	char hint[BACKEND_WHY_LEN];

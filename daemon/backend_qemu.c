@@ -51,30 +51,32 @@ static bool is_gone(const struct qemu_backend *qemu)
 	return poll(&pfd, 1, 0) != 0;
 }
 
-/* ---- The monitor's view ---- */
+/* ---- Whether it can be held ---- */
 
-/* Who else has a gdb server in this QEMU? */
-static int check_gdb(struct qemu_backend *qemu)
+/* For as long as this process lives. */
+static bool never_editable(const struct qemu_backend *qemu)
 {
-	struct json_object *list;
-	bool foreign = false;
-	size_t n;
-	int err;
+	return !qemu->monitor || qemu->cmdline.gdb;
+}
 
-	err = monitor_query(qemu->monitor, "query-chardev", &list);
-	if (err)
-		return err;
-	n = json_object_is_type(list, json_type_array) ?
-		json_object_array_length(list) : 0;
-	for (size_t i = 0; i < n; i++)
-		foreign |= !strcmp(json_member_string(
-			json_object_array_get_idx(list, i), "label"), "gdb");
-	json_object_put(list);
-	if (foreign || qemu->cmdline.gdb)
-		snprintf(qemu->backend.no_edit_why, BACKEND_WHY_LEN,
-			 "VM '%s' has a gdb server of somebody else (-gdb, -s or the monitor's gdbserver): QEMU has only one, close it with the monitor command 'gdbserver none'",
+/* Not while a job is making the link: readers of no_edit_why are on the loop. */
+static void say_editable(struct qemu_backend *qemu)
+{
+	char *why = qemu->backend.no_edit_why;
+
+	why[0] = '\0';
+	if (!qemu->monitor)
+		snprintf(why, BACKEND_WHY_LEN,
+			 "VM '%s' has no monitor that we can reach: reading only; start QEMU with -qmp unix:PATH,server=on,wait=off",
 			 qemu->identity.name);
-	return 0;
+	else if (qemu->cmdline.gdb)
+		snprintf(why, BACKEND_WHY_LEN,
+			 "VM '%s' was started with a gdb server of somebody else (-gdb, -s), and QEMU has only one: reading only; start it without",
+			 qemu->identity.name);
+	else if (qemu->link.foreign)
+		snprintf(why, BACKEND_WHY_LEN,
+			 "VM '%s' has a gdb server of somebody else, and QEMU has only one: close it with the monitor command 'gdbserver none'",
+			 qemu->identity.name);
 }
 
 /* ---- Hold, apply, release ---- */
@@ -94,7 +96,7 @@ static int qemu_hold(struct backend *backend)
 	struct qemu_backend *qemu = to_qemu(backend);
 	int err;
 
-	if (backend->no_edit_why[0])
+	if (never_editable(qemu))
 		return -EOPNOTSUPP;
 	if (qemu->link.held)
 		return 0;
@@ -108,14 +110,15 @@ static int qemu_settle(struct backend *backend)
 {
 	struct qemu_backend *qemu = to_qemu(backend);
 
-	return backend->no_edit_why[0] ? 0 : qemu_link_settle(&qemu->link);
+	say_editable(qemu);
+	return never_editable(qemu) ? 0 : qemu_link_settle(&qemu->link);
 }
 
 static int qemu_prepare(struct backend *backend)
 {
 	struct qemu_backend *qemu = to_qemu(backend);
 
-	return backend->no_edit_why[0] ? 0 : qemu_link_open(&qemu->link);
+	return never_editable(qemu) ? 0 : qemu_link_open(&qemu->link);
 }
 
 static int check_kicks(const struct qemu_backend *qemu,
@@ -344,12 +347,8 @@ static int take_ownership(struct qemu_backend *qemu, char why[BACKEND_WHY_LEN])
 {
 	int err;
 
-	if (!qemu->monitor) {
-		snprintf(qemu->backend.no_edit_why, BACKEND_WHY_LEN,
-			 "VM '%s' has no monitor that we can reach: reading only; start QEMU with -qmp unix:PATH,server=on,wait=off",
-			 qemu->identity.name);
+	if (!qemu->monitor)
 		return 0;
-	}
 	err = qemu_link_init(&qemu->link, qemu->identity.pid, qemu->monitor,
 			     qemu->pidfd);
 	if (!qemu->link.flag.held) {
@@ -360,8 +359,6 @@ static int take_ownership(struct qemu_backend *qemu, char why[BACKEND_WHY_LEN])
 			 err == -EBUSY ? qemu->link.flag.path : "");
 		return err;
 	}
-	if (!err)
-		err = check_gdb(qemu);
 	if (err)
 		snprintf(why, BACKEND_WHY_LEN,
 			 "VM '%s': its monitor does not answer: %s",
@@ -415,6 +412,7 @@ int backend_qemu_open(const struct vm_identity *identity,
 	publish_ram(qemu);
 	/* If that is not possible now, it is later. */
 	qemu_prepare(&qemu->backend);
+	say_editable(qemu);
 	*ret = &qemu->backend;
 	return 0;
 }

@@ -18,6 +18,7 @@
 #define HOLD_TIMEOUT_MS		2000
 #define RELEASE_TIMEOUT_MS	2000
 #define RETRY_NS		(3 * NS_PER_S)
+#define FOREIGN_RETRY_NS	(30 * NS_PER_S)
 
 static bool is_gone(const struct qemu_link *link)
 {
@@ -64,26 +65,93 @@ static bool is_silence(int err)
 }
 
 /*
- * Take back what a predecessor may have left, so that names are free.
- * Return: 0, or the monitor's silence.
+ * Gdb servers and chardevs in a QEMU.
+ * @foreign: somebody else's server: by "-gdb", "-s" or the monitor command
+ * @ours: our chardev exists, of now or of a predecessor
+ * @serving: and is the gdb server
  */
-static int unlink_stub(struct qemu_link *link)
+struct servers {
+	bool foreign, ours, serving;
+};
+
+static bool is_open(struct json_object *chardev)
 {
-	char *text, *reply;
+	struct json_object *value;
+
+	return json_object_object_get_ex(chardev, "frontend-open", &value) &&
+	       json_object_get_boolean(value);
+}
+
+static int look_at_servers(struct qemu_link *link, struct servers *ret)
+{
+	struct json_object *list;
+	size_t n;
+	int err;
+
+	*ret = (struct servers){ 0 };
+	err = monitor_query(link->monitor, "query-chardev", &list);
+	if (err)
+		return err;
+	n = json_object_is_type(list, json_type_array) ?
+		json_object_array_length(list) : 0;
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *chardev = json_object_array_get_idx(list, i);
+		const char *label = json_member_string(chardev, "label");
+
+		ret->foreign |= !strcmp(label, "gdb");
+		if (!strcmp(label, CHARDEV)) {
+			ret->ours = true;
+			ret->serving = is_open(chardev);
+		}
+	}
+	json_object_put(list);
+	return 0;
+}
+
+static int end_server(struct qemu_link *link)
+{
+	char *text;
 	int err;
 
 	err = monitor_hmp(link->monitor, "gdbserver none", &text);
 	if (!err)
 		free(text);
-	if (is_silence(err))
-		return err;
+	return err;
+}
+
+/* That it is gone already, with its server, is no failure. */
+static int remove_chardev(struct qemu_link *link)
+{
+	char *reply;
+	int err;
+
 	err = link->monitor->qmp(link->monitor,
 				 "{\"execute\":\"chardev-remove\","
 				 "\"arguments\":{\"id\":\"" CHARDEV "\"}}",
 				 &reply);
 	if (!err)
 		free(reply);
-	return is_silence(err) ? err : 0;
+	return err == -EIO ? 0 : err;
+}
+
+/*
+ * Take back what is ours, of a predecessor too, so that names are free. A gdb
+ * server of somebody else has taken the place of ours, and stays.
+ */
+static int unlink_stub(struct qemu_link *link)
+{
+	struct servers servers;
+	int err;
+
+	err = look_at_servers(link, &servers);
+	if (err)
+		return err;
+	link->foreign = servers.foreign;
+	if (servers.serving)
+		err = end_server(link);
+	if (!err && servers.ours)
+		err = remove_chardev(link);
+	return err;
 }
 
 static int hand_over(struct qemu_link *link, int fd)
@@ -156,6 +224,8 @@ static int open_link(struct qemu_link *link)
 	err = recover_hold(link);
 	if (!err)
 		err = unlink_stub(link);
+	if (!err && link->foreign)
+		err = -EOPNOTSUPP;
 	if (err)
 		return err;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
@@ -182,7 +252,8 @@ int qemu_link_open(struct qemu_link *link)
 	if (link->linked)
 		return 0;
 	link->error = is_gone(link) ? -ENOTCONN : open_link(link);
-	link->retry_ns = clock_ns() + RETRY_NS;
+	link->retry_ns = clock_ns() +
+			 (link->foreign ? FOREIGN_RETRY_NS : RETRY_NS);
 	return link->error;
 }
 
@@ -275,7 +346,8 @@ int qemu_link_hold(struct qemu_link *link)
 	if (err)
 		return err;
 	if (!link->linked)
-		return link->error == -ENOTCONN ? -ENOTCONN : -EAGAIN;
+		return link->error == -ENOTCONN ||
+		       link->error == -EOPNOTSUPP ? link->error : -EAGAIN;
 	held_flag_set(&link->flag, true);
 	err = gdbstub_stop(&link->stub, "info migrate", HOLD_TIMEOUT_MS);
 	if (err) {

@@ -9,7 +9,8 @@
  * migration would lose them: it is asked about under each hold). Before a hold
  * a flag is put down that outlives us (held_flag.h). A monitor that is busy or
  * hangs holds up those who asked it, never a hold: qemu_link_{init,open,deinit}
- * may block for seconds, the rest never asks it.
+ * may block for seconds, the rest never asks it. A gdb server of somebody else
+ * is left alone, whenever it was started.
  */
 #ifndef DAEMON_QEMU_LINK_H
 #define DAEMON_QEMU_LINK_H
@@ -22,6 +23,7 @@
  * struct qemu_link - the link to one QEMU
  * @monitor, @pidfd: borrowed
  * @linked: the stub is connected
+ * @foreign: somebody else's gdb server was there at the last qemu_link_open()
  * @error, @retry_ns: of the last qemu_link_open(); no other one before this time
  * @kicks: written before the vCPUs run again
  */
@@ -32,6 +34,7 @@ struct qemu_link {
 	struct gdbstub stub;
 	bool linked;
 	bool held;
+	bool foreign;
 	int error;
 	u64 retry_ns;
 	struct gdbstub_write kicks[GDBSTUB_WRITES];
@@ -49,7 +52,8 @@ int qemu_link_init(struct qemu_link *link, pid_t pid, struct monitor *monitor,
 
 /*
  * Connect, if it is not: what was left stopped runs again first.
- * Return: 0; -EIO QEMU refuses; -EPROTO; as monitor->qmp(). Some seconds later
+ * Return: 0; -EOPNOTSUPP there is a gdb server of somebody else, and QEMU has
+ * only one; -EIO QEMU refuses; -EPROTO; as monitor->qmp(). Some seconds later
  * it is due again.
  */
 int qemu_link_open(struct qemu_link *link);

@@ -635,6 +635,35 @@ static void check_lost_link(struct backend *backend, struct monitor *monitor)
 	assert_int_equal(backend->ops->release(backend), 0);
 }
 
+/* An admin's gdb server, started while we are there, is not ours to end. */
+static void check_foreign_gdb(struct backend *backend, struct monitor *monitor)
+{
+	char line[160], *text;
+
+	snprintf(line, sizeof(line), "gdbserver unix:%s/gdb,server=on,wait=off",
+		 dir);
+	assert_int_equal(monitor_hmp(monitor, line, &text), 0);
+	free(text);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(backend->ops->hold(backend),
+				 i ? -EOPNOTSUPP : -EAGAIN);
+		assert_int_equal(backend->ops->prepare(backend), -EOPNOTSUPP);
+		assert_int_equal(backend->ops->settle(backend), 0);
+		assert_non_null(strstr(backend->no_edit_why,
+				       "gdb server of somebody else"));
+		assert_int_equal(monitor_hmp(monitor, "info chardev", &text), 0);
+		assert_non_null(strstr(text, "gdb: filename=disconnected:unix:"));
+		free(text);
+	}
+	assert_int_equal(monitor_hmp(monitor, "gdbserver none", &text), 0);
+	free(text);
+	assert_int_equal(backend->ops->prepare(backend), 0);
+	assert_int_equal(backend->ops->settle(backend), 0);
+	assert_string_equal(backend->no_edit_why, "");
+	assert_int_equal(backend->ops->hold(backend), 0);
+	assert_int_equal(backend->ops->release(backend), 0);
+}
+
 #define NR_ASKS	200
 
 static void *ask_registers(void *opaque)
@@ -724,6 +753,7 @@ static void check_config(const struct config *config)
 	check_foreign_pause(backend, monitor);
 	check_threads(backend, monitor);
 	check_lost_link(backend, monitor);
+	check_foreign_gdb(backend, monitor);
 	check_latency(backend);
 	check_kicks(backend, &vm);
 	check_migration(backend, monitor);

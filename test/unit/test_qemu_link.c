@@ -20,7 +20,8 @@
  * struct fake_qemu - the made-up QEMU
  * @fail_on: commands with this in them answer @error
  * @asked_on: commands after such a failure
- * @served: @gdb serves our chardev
+ * @served: @gdb runs on our chardev
+ * @serving: QEMU's only gdb server is on our chardev, connected or not
  * @runs: the VM, while no stub is served
  */
 struct fake_qemu {
@@ -30,8 +31,9 @@ struct fake_qemu {
 	const char *fail_on;
 	int error;
 	u32 commands, failures, asked_on;
-	bool served, runs;
+	bool served, serving, runs;
 	bool ours;	/* the chardev exists */
+	bool foreign;	/* somebody else's gdb server */
 	int fd;		/* its end of the socket pair, until it is served */
 };
 
@@ -55,7 +57,7 @@ static void qemu_serve(struct fake_qemu *qemu)
 {
 	fake_start(&qemu->gdb, qemu->fd, NO_FAULT, false);
 	qemu->fd = -1;
-	qemu->served = true;
+	qemu->served = qemu->serving = true;
 }
 
 static void qemu_cont(struct fake_qemu *qemu)
@@ -74,6 +76,20 @@ static void qemu_drop_chardev(struct fake_qemu *qemu)
 	qemu->ours = false;
 }
 
+static void qemu_end_server(struct fake_qemu *qemu)
+{
+	if (qemu->serving)
+		qemu_drop_chardev(qemu);
+	qemu->serving = qemu->foreign = false;
+}
+
+/* Somebody else's takes the place of ours. */
+static void qemu_foreign_server(struct fake_qemu *qemu)
+{
+	qemu_end_server(qemu);
+	qemu->foreign = true;
+}
+
 static const char *qemu_answer(struct fake_qemu *qemu, const char *command,
 			       int fd)
 {
@@ -85,6 +101,14 @@ static const char *qemu_answer(struct fake_qemu *qemu, const char *command,
 			 qemu_runs(qemu) ? "running" : "paused");
 		return text;
 	}
+	if (strstr(command, "query-chardev")) {
+		snprintf(text, sizeof(text),
+			 "{\"return\":[{\"label\":\"compat_monitor0\",\"frontend-open\":true}%s%s%s]}",
+			 qemu->foreign ? ",{\"label\":\"gdb\",\"frontend-open\":true}" : "",
+			 qemu->ours ? ",{\"label\":\"monarch-gdb\",\"frontend-open\":" : "",
+			 qemu->ours ? qemu->serving ? "true}" : "false}" : "");
+		return text;
+	}
 	if (strstr(command, "\"cont\""))
 		qemu_cont(qemu);
 	else if (strstr(command, "chardev-add"))
@@ -92,7 +116,7 @@ static const char *qemu_answer(struct fake_qemu *qemu, const char *command,
 	else if (strstr(command, "chardev-remove"))
 		qemu_drop_chardev(qemu);
 	else if (strstr(command, "gdbserver none"))
-		qemu_drop_chardev(qemu);
+		qemu_end_server(qemu);
 	else if (strstr(command, "gdbserver chardev:monarch-gdb"))
 		qemu_serve(qemu);
 	return strstr(command, "human-monitor-command") ?
@@ -277,6 +301,70 @@ static void test_break_in_hold(void **state)
 	break_in_hold("\"cont\"", -EBUSY);
 }
 
+/* Somebody else's gdb server, before us or after, is not ended by us. */
+static void test_foreign_server(void **state)
+{
+	struct fake_qemu *qemu = qemu_create();
+	struct qemu_link *link = &qemu->link;
+
+	qemu_foreign_server(qemu);
+	/* a predecessor died between chardev-add and gdbserver */
+	qemu->ours = true;
+	assert_int_equal(qemu_init(qemu), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(qemu_link_open(link), -EOPNOTSUPP);
+		assert_true(link->foreign);
+		assert_int_equal(qemu_link_hold(link), -EOPNOTSUPP);
+		assert_true(qemu->foreign);
+		assert_false(qemu->ours);
+	}
+	qemu_end_server(qemu);
+	assert_int_equal(qemu_link_open(link), 0);
+	assert_false(link->foreign);
+	hold_and_release(qemu);
+	qemu_foreign_server(qemu);
+	assert_int_equal(qemu_link_hold(link), -EAGAIN);
+	assert_int_equal(qemu_link_open(link), -EOPNOTSUPP);
+	assert_int_equal(qemu_link_hold(link), -EOPNOTSUPP);
+	assert_true(qemu->foreign);
+	qemu_deinit(qemu);
+	assert_true(qemu->foreign);
+	assert_true(qemu_runs(qemu));
+	qemu_destroy(qemu);
+}
+
+/* Taken from us in the moment before we end. */
+static void test_foreign_server_at_the_end(void **state)
+{
+	struct fake_qemu *qemu = qemu_create();
+
+	assert_int_equal(qemu_init(qemu), 0);
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
+	qemu_foreign_server(qemu);
+	qemu_deinit(qemu);
+	assert_true(qemu->foreign);
+	qemu_destroy(qemu);
+}
+
+/* What a predecessor left is taken away, and only then. */
+static void test_leftovers(void **state)
+{
+	struct fake_qemu *qemu = qemu_create();
+
+	assert_int_equal(qemu_init(qemu), 0);
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
+	gdbstub_deinit(&qemu->link.stub);
+	held_flag_deinit(&qemu->link.flag);
+	close(qemu->link.pidfd);
+	assert_true(qemu->ours);
+	assert_int_equal(qemu_init(qemu), 0);
+	assert_int_equal(qemu_link_open(&qemu->link), 0);
+	hold_and_release(qemu);
+	qemu_deinit(qemu);
+	assert_false(qemu->ours);
+	qemu_destroy(qemu);
+}
+
 /* A monitor that does not answer once is not asked again in the same try. */
 static void silent_monitor(const char *what, int error, int expected)
 {
@@ -302,8 +390,8 @@ static void silent_monitor(const char *what, int error, int expected)
 static void test_silent_monitor(void **state)
 {
 	static const char *const commands[] = {
-		"gdbserver none", "chardev-remove", "chardev-add",
-		"query-status", "gdbserver chardev",
+		"query-chardev", "chardev-add", "query-status",
+		"gdbserver chardev",
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -378,6 +466,9 @@ int main(void)
 		cmocka_unit_test(test_holds),
 		cmocka_unit_test(test_recover_later),
 		cmocka_unit_test(test_break_in_hold),
+		cmocka_unit_test(test_foreign_server),
+		cmocka_unit_test(test_foreign_server_at_the_end),
+		cmocka_unit_test(test_leftovers),
 		cmocka_unit_test(test_silent_monitor),
 		cmocka_unit_test(test_release_not_sent),
 		cmocka_unit_test(test_paused_by_others),
