@@ -225,6 +225,8 @@ const char *vm_hold_text(const struct vm *vm)
 	switch (vm->hold_error) {
 	case 0:
 		return "is out of reach: the VM does not answer";
+	case -EAGAIN:
+		return "is out of reach: the connection to the VM's gdb stub is being made";
 	case -EBUSY:
 		return "is out of reach: the VM is paused, saved or migrating";
 	case -ENOTCONN:
@@ -242,7 +244,8 @@ static void act_no_hold(struct vm *vm, u64 now_ns, int error)
 
 	vm->host->stats.hold_failures++;
 	vm->hold_retry_ns = now_ns +
-			    (error == -EBUSY ? ACT_SLOW_NS : NS_PER_S);
+			    (error == -EBUSY || error == -EAGAIN ?
+				     ACT_SLOW_NS : NS_PER_S);
 	vm->hold_error = error;
 	vm->hold_tries = news ? 1 : vm->hold_tries + 1;
 	if (news)

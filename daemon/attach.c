@@ -224,11 +224,34 @@ static enum attach_result attach_result(int found)
 	return ATTACH_UNREACHABLE;
 }
 
+/*
+ * A backend of before: is it still as it was? Who cannot hold a VM, or not tell
+ * what has become of it, can see into it all the same.
+ * Return: false: the caller must adopt the change first.
+ */
+static bool attach_prepare(struct attach_job *job)
+{
+	const struct backend_ops *ops = job->backend->ops;
+	bool changed;
+
+	ops->prepare(job->backend, &changed);
+	if (changed && !job->lent)
+		ops->adopt(job->backend);
+	return !changed || !job->lent;
+}
+
 static void attach_try(struct attach_job *job)
 {
 	int result;
 
 	job->result = ATTACH_UNREACHABLE;
+	job->old = backend_destroy(job->old);
+	if (job->only_old)
+		return;
+	if (job->backend && !attach_prepare(job)) {
+		job->result = ATTACH_CHANGED;
+		return;
+	}
 	if (!job->backend) {
 		result = attach_open(job);
 		if (result && !job->why[0])
@@ -284,10 +307,25 @@ int attach_start(struct attach_pool *pool, struct attach_job *job)
 	return -error;
 }
 
+void attach_let_go(struct attach_pool *pool, struct backend *backend)
+{
+	struct attach_job *job = backend ? calloc(1, sizeof(*job)) : NULL;
+
+	if (!job) {
+		backend_destroy(backend);
+		return;
+	}
+	job->old = backend;
+	job->only_old = true;
+	if (attach_start(pool, job))
+		attach_job_destroy(job);
+}
+
 struct attach_job *attach_job_destroy(struct attach_job *job)
 {
 	if (!job)
 		return NULL;
+	backend_destroy(job->old);
 	backend_destroy(job->backend);
 	gi_found_deinit(&job->found);
 	free(job);

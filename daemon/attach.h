@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Attaching to a VM: reach it, read its registers, find the kernel in its RAM.
- * All of that blocks (libvirt, the monitor, a scan of RAM), so jobs run in threads
- * of their own, a few at a time, in turn: each may read all of a guest's RAM. The
- * event loop waits on attach_fd(). A VM has at most one job, which owns the VM's
- * backend while it runs unless it was lent.
+ * Attaching to a VM: reach it, make the way for holds, read its registers, find
+ * the kernel in its RAM; and letting it go. All of that blocks (libvirt, the
+ * monitor, a scan of RAM), so jobs run in threads of their own, a few at a time,
+ * in turn: each may read all of a guest's RAM. The event loop waits on
+ * attach_fd(). A VM has at most one job, which owns the VM's backend while it
+ * runs. Of one that was lent, the loop still reads memory and times.
  */
 #ifndef DAEMON_ATTACH_H
 #define DAEMON_ATTACH_H
@@ -19,12 +20,16 @@ enum attach_result {
 	ATTACH_NOT_LINUX,
 	ATTACH_NO_TYPES,
 	ATTACH_UNREACHABLE,	/* not even its RAM */
+	ATTACH_CHANGED,		/* other RAM or vCPUs: adopt(), then try again */
 };
 
 /**
  * struct attach_job - one try
  * @id: of the VM, for whoever started the job
  * @vms, @options: borrowed
+ * @old: a backend to let go first, or NULL
+ * @only_old: nothing else is to be done
+ * @lent: @backend is read by others
  * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
  * @why: one line for a person when the result is not ATTACH_FOUND
  * @opened: this job opened @backend; else the two below say nothing
@@ -36,6 +41,9 @@ struct attach_job {
 	struct vms *vms;
 	struct vm_identity identity;
 	const struct gi_find_options *options;
+	struct backend *old;
+	bool only_old;
+	bool lent;
 	struct backend *backend;
 	enum attach_result result;
 	struct gi_found found;
@@ -62,6 +70,9 @@ int attach_fd(const struct attach_pool *pool);
 
 /* Start @job. Return: 0: the pool has it until attach_next(); -errno. */
 int attach_start(struct attach_pool *pool, struct attach_job *job);
+
+/* Let @backend go; here and now if no thread can be had. */
+void attach_let_go(struct attach_pool *pool, struct backend *backend);
 
 /* A finished job, the caller's again; NULL: none. */
 struct attach_job *attach_next(struct attach_pool *pool);

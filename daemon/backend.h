@@ -56,7 +56,7 @@ struct backend {
 	const struct backend_ops *ops;
 	struct gi_memory memory;
 	u32 nr_vcpus;
-	/* why edits are impossible, for a person, or "" */
+	/* why edits are impossible, for a person, or ""; settle() renews it */
 	char no_edit_why[BACKEND_WHY_LEN];
 	/* what would make this VM cheaper to watch, for a person, or "" */
 	char hint[BACKEND_WHY_LEN];
@@ -72,7 +72,8 @@ struct backend_ops {
 	/*
 	 * Stop all vCPUs. Return: 0; -EBUSY the VM is paused, saved or migrating
 	 * by somebody else's wish; -ENOTCONN it is gone; -EOPNOTSUPP, see
-	 * no_edit_why; -ETIMEDOUT it did not stop in time.
+	 * no_edit_why; -ETIMEDOUT it did not stop in time; -EAGAIN not before
+	 * prepare() has found the way to it again.
 	 */
 	int (*hold)(struct backend *backend);
 
@@ -84,19 +85,36 @@ struct backend_ops {
 	int (*apply)(struct backend *backend, const struct gi_plan *plan,
 		     u32 *ret_step);
 
-	/* Let the vCPUs run. Never fails to try; errors mean that the VM is gone. */
+	/*
+	 * Let the vCPUs run. Never fails to try; errors mean that the VM is gone,
+	 * or that settle() or prepare() does it.
+	 */
 	int (*release)(struct backend *backend);
+
+	/*
+	 * Finish what timed out, now and then; not under the hold. Never waits.
+	 * Return: 0; -ETIMEDOUT not yet; -EAGAIN prepare() is due; -ENOTCONN.
+	 */
+	int (*settle)(struct backend *backend);
+
+	/*
+	 * Find the way for hold() again if it was lost, and look whether RAM and
+	 * vCPUs are still those of before (hotplug): @ret_changed. May block for
+	 * seconds. Others may read memory and times meanwhile, no more.
+	 * Return: 0; an error: not all could be done, what was in use still is.
+	 */
+	int (*prepare)(struct backend *backend, bool *ret_changed);
+
+	/*
+	 * Use the RAM and vCPUs that prepare() saw; nobody else may use @backend
+	 * now. The ranges of @backend->memory move: who kept facts of them, such
+	 * as the end of RAM in a struct gi_kernel, asks again.
+	 */
+	void (*adopt)(struct backend *backend);
 
 	/* Host times of the vCPU threads. */
 	int (*vcpu_times)(struct backend *backend, struct vcpu_time *ret,
 			  u32 max, u32 *ret_nr);
-
-	/*
-	 * Look at RAM and vCPUs again, after a hotplug; not under the hold. The
-	 * ranges of @backend->memory may move: who kept pointers asks again.
-	 * Return: 0; an error leaves all as it was.
-	 */
-	int (*rescan)(struct backend *backend);
 
 	/* Last hold's length in ns (from stop confirmed to run asked). */
 	u64 (*last_hold_ns)(struct backend *backend);

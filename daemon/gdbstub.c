@@ -386,6 +386,10 @@ int gdbstub_settle(struct gdbstub *stub, u32 timeout_ms)
 			return 0;
 		return err ? err : gdbstub_continue(stub, NULL, 0, timeout_ms);
 	}
+	if (stub->state == GDBSTUB_STOPPED) {
+		err = gdbstub_continue(stub, NULL, 0, timeout_ms);
+		return err == -EIO ? 0 : err;
+	}
 	if (stub->state == GDBSTUB_CONTINUING) {
 		err = continue_wait(stub, deadline_in(timeout_ms));
 		return err == -EIO ? 0 : err;

@@ -80,16 +80,18 @@ int gdbstub_stop(struct gdbstub *stub, const char *command, u32 timeout_ms);
 /**
  * gdbstub_continue() - write, then let the VM run
  * Return: 0; -EIO a write was refused, but the VM runs; -ETIMEDOUT: still
- * GDBSTUB_CONTINUING; -ENOTCONN, -EPROTO.
+ * GDBSTUB_CONTINUING, or GDBSTUB_STOPPED when nothing could be sent;
+ * -ENOTCONN, -EPROTO.
  */
 int gdbstub_continue(struct gdbstub *stub, const struct gdbstub_write *writes,
 		     u32 nr_writes, u32 timeout_ms);
 
 /**
  * gdbstub_settle() - finish what timed out
- * A stop that arrived late is undone. Call it now and then on an idle one too:
- * it takes in what QEMU says unasked.
- * Return: 0 idle or stopped; -ETIMEDOUT not yet; -ENOTCONN, -EPROTO.
+ * A stop that arrived late is undone, and so is one that gdbstub_continue() did
+ * not get to: not for a VM that is to stay stopped. Call it now and then on an
+ * idle one too: it takes in what QEMU says unasked.
+ * Return: 0 idle; -ETIMEDOUT not yet; -ENOTCONN, -EPROTO.
  */
 int gdbstub_settle(struct gdbstub *stub, u32 timeout_ms);
 

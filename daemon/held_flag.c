@@ -94,8 +94,10 @@ int held_flag_open(struct held_flag *flag, pid_t pid)
 void held_flag_deinit(struct held_flag *flag)
 {
 	if (flag->held) {
+		/* A note that still says so is for who comes next. */
+		if (!*flag->held)
+			unlink(flag->path);
 		munmap((void *)flag->held, sizeof(u64));
-		unlink(flag->path);
 	}
 	if (flag->fd >= 0)
 		close(flag->fd);

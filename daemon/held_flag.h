@@ -27,7 +27,7 @@ struct held_flag {
  */
 int held_flag_open(struct held_flag *flag, pid_t pid);
 
-/* Forget it, file included. */
+/* Forget it; the file stays while it says "held". */
 void held_flag_deinit(struct held_flag *flag);
 
 /* @flag may be unopened (held == NULL). */

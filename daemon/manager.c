@@ -421,8 +421,10 @@ void manager_tick(struct manager *manager, u64 ticks)
 		vm_classify(vm, manager->policies);
 	if (manager_decide(manager))
 		manager_wish(manager);
-	TAILQ_FOREACH(vm, &manager->vms, entry)
+	TAILQ_FOREACH(vm, &manager->vms, entry) {
+		vm_upkeep(vm, manager->now_ns);
 		vm_act(vm, manager->now_ns);
+	}
 	bus_tick(manager->bus, manager->now_ns);
 	manager_second(manager);
 	if (manager->stopping_ns)

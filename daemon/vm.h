@@ -7,7 +7,9 @@
  *             -> booting       not yet: tried again each second, then slower
  *             -> not-linux, no-types, unreachable: with the reason, tried again
  * A running VM whose lists no longer make sense, or in which nothing was
- * scheduled for seconds, is looked at again by a job: it may have been rebooted.
+ * scheduled for seconds, is looked at again by a job: it may have been rebooted,
+ * or have got other RAM. One whose CPUs are not those that are known is, too.
+ * Where the boot is the same one, all that is known of its processes stays.
  *
  * Everything here belongs to the event loop's thread.
  */
@@ -76,13 +78,25 @@ struct vm_pace {
 };
 
 /**
+ * struct vm_look - a wish for another look at a VM that runs
+ * @wanted: its CPUs or RAM are perhaps others than is known
+ * @every_ns: doubled with each look that changed nothing
+ */
+struct vm_look {
+	bool wanted;
+	u64 next_ns;
+	u64 every_ns;
+};
+
+/**
  * struct vm - a VM
  * @why: about @state, for a person; like @no_monitor, it may quote a VM's name,
  *	and is escaped by who shows it
  * @no_monitor: why there is none, "" if there is; @monitor_later: there may be
  * @monitor_ns: no other try for one before this, @monitor_tries: so far
- * @lent: the running job uses @backend, which stays ours
+ * @lent: the running job uses @backend, which stays ours: for reading
  * @seeking: the running job opens another backend, with a monitor perhaps
+ * @old: a backend that the next job lets go
  * @current: which of @snapshots is valid
  * @running: per CPU, index of the running process in the snapshot
  * @scan: look for orphans in the next snapshot
@@ -107,7 +121,7 @@ struct vm {
 	bool seeking;
 	u32 tries;
 	u64 retry_ns;
-	struct backend *backend;
+	struct backend *backend, *old;
 	struct gi_found found;
 	struct gi_kernel kernel;
 	struct gi_snapshot snapshots[2];
@@ -118,6 +132,7 @@ struct vm {
 	bool has_running;
 	struct account account;
 	struct vm_pace pace;
+	struct vm_look look;
 	struct table_vm *table;
 	bool scan;
 	bool owes;
@@ -142,6 +157,9 @@ struct vm *vm_destroy(struct vm *vm);
 
 /* Start what is due: attaching, another look. About once a second. */
 void vm_tend(struct vm *vm, u64 now_ns);
+
+/* Each quantum, before vm_act(): what holds left unfinished, or need. */
+void vm_upkeep(struct vm *vm, u64 now_ns);
 
 /* Have a job look whether the kernel is still the one that was found. */
 void vm_look_again(struct vm *vm, u64 now_ns);

@@ -11,6 +11,7 @@
  */
 #include <fcntl.h>
 #include <libvirt/libvirt.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -609,6 +610,107 @@ static void check_foreign_pause(struct backend *backend,
 	assert_string_equal(vm_status(monitor), "running");
 }
 
+static int prepare(struct backend *backend)
+{
+	bool changed;
+	int err = backend->ops->prepare(backend, &changed);
+
+	assert_false(changed);
+	return err;
+}
+
+/* The stub is taken from us: no hold until prepare() has connected again. */
+static void check_lost_link(struct backend *backend, struct monitor *monitor)
+{
+	char *text;
+
+	assert_int_equal(monitor_hmp(monitor, "gdbserver none", &text), 0);
+	free(text);
+	assert_int_equal(backend->ops->hold(backend), -EAGAIN);
+	assert_int_equal(backend->ops->settle(backend), -EAGAIN);
+	assert_string_equal(vm_status(monitor), "running");
+	assert_int_equal(prepare(backend), 0);
+	assert_string_equal(vm_status(monitor), "running");
+	assert_int_equal(backend->ops->settle(backend), 0);
+	assert_int_equal(backend->ops->hold(backend), 0);
+	/* ... and in the middle of a hold. */
+	assert_int_equal(monitor_hmp(monitor, "gdbserver none", &text), 0);
+	free(text);
+	assert_string_equal(vm_status(monitor), "paused");
+	assert_int_equal(backend->ops->release(backend), -EAGAIN);
+	assert_int_equal(prepare(backend), 0);
+	assert_string_equal(vm_status(monitor), "running");
+	assert_int_equal(backend->ops->hold(backend), 0);
+	assert_int_equal(backend->ops->release(backend), 0);
+}
+
+/* An admin's gdb server, started while we are there, is not ours to end. */
+static void check_foreign_gdb(struct backend *backend, struct monitor *monitor)
+{
+	char line[160], *text;
+
+	snprintf(line, sizeof(line), "gdbserver unix:%s/gdb,server=on,wait=off",
+		 dir);
+	assert_int_equal(monitor_hmp(monitor, line, &text), 0);
+	free(text);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(backend->ops->hold(backend),
+				 i ? -EOPNOTSUPP : -EAGAIN);
+		assert_int_equal(prepare(backend), -EOPNOTSUPP);
+		assert_int_equal(backend->ops->settle(backend), 0);
+		assert_non_null(strstr(backend->no_edit_why,
+				       "gdb server of somebody else"));
+		assert_int_equal(monitor_hmp(monitor, "info chardev", &text), 0);
+		assert_non_null(strstr(text, "gdb: filename=disconnected:unix:"));
+		free(text);
+	}
+	assert_int_equal(monitor_hmp(monitor, "gdbserver none", &text), 0);
+	free(text);
+	assert_int_equal(prepare(backend), 0);
+	assert_int_equal(backend->ops->settle(backend), 0);
+	assert_string_equal(backend->no_edit_why, "");
+	assert_int_equal(backend->ops->hold(backend), 0);
+	assert_int_equal(backend->ops->release(backend), 0);
+}
+
+#define NR_ASKS	200
+
+static void *ask_registers(void *opaque)
+{
+	struct backend *backend = opaque;
+	struct gi_vcpu_regs regs[8];
+	u32 nr, failed = 0;
+
+	for (int i = 0; i < NR_ASKS; i++)
+		failed += backend->ops->registers(backend, regs, 8, &nr) != 0;
+	return failed ? backend : NULL;
+}
+
+/*
+ * The loop looks at times while a job asks for registers, and QEMU says things
+ * unasked: neither may take the other's words off the link.
+ */
+static void check_threads(struct backend *backend, struct monitor *monitor)
+{
+	pthread_t thread;
+	void *failed;
+
+	assert_int_equal(pthread_create(&thread, NULL, ask_registers, backend),
+			 0);
+	for (int i = 0; i < NR_ASKS / 4; i++) {
+		assert_int_equal(monitor_query(monitor, "stop", NULL), 0);
+		assert_int_equal(monitor_query(monitor, "cont", NULL), 0);
+		for (int j = 0; j < 200; j++)
+			vcpu_ns(backend);
+	}
+	pthread_join(thread, &failed);
+	assert_null(failed);
+	assert_int_equal(backend->ops->settle(backend), 0);
+	assert_int_equal(backend->ops->hold(backend), 0);
+	assert_int_equal(backend->ops->release(backend), 0);
+	assert_string_equal(vm_status(monitor), "running");
+}
+
 /* While a migration runs nothing is edited, and the VM goes on. */
 static void check_migration(struct backend *backend, struct monitor *monitor)
 {
@@ -658,6 +760,9 @@ static void check_config(const struct config *config)
 	check_hold(backend, monitor);
 	check_apply(backend);
 	check_foreign_pause(backend, monitor);
+	check_threads(backend, monitor);
+	check_lost_link(backend, monitor);
+	check_foreign_gdb(backend, monitor);
 	check_latency(backend);
 	check_kicks(backend, &vm);
 	check_migration(backend, monitor);

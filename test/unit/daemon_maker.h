@@ -7,6 +7,7 @@
 #ifndef TEST_UNIT_DAEMON_MAKER_H
 #define TEST_UNIT_DAEMON_MAKER_H
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +18,8 @@
 
 /**
  * struct daemon - the made-up whole
- * @hold_error, @apply_error: what the backend answers
+ * @hold_error, @apply_error, @settle_error: what the backend answers
+ * @prepares: calls of prepare(), which blocks while @block is locked
  * @held, @holds: of the backend
  * @frozen: the guest's kernel does nothing
  */
@@ -28,9 +30,11 @@ struct daemon {
 	struct vm *vm;
 	u64 tasks[8];
 	u32 nr_tasks;
-	int hold_error, apply_error;
+	int hold_error, apply_error, settle_error;
 	bool held, frozen;
 	u32 holds, stopped, resumed;
+	pthread_mutex_t block;
+	u32 prepares, adopts;
 };
 
 static struct daemon *daemon_of(struct backend *backend)
@@ -67,6 +71,34 @@ static int fake_release(struct backend *backend)
 	return 0;
 }
 
+static int fake_settle(struct backend *backend)
+{
+	assert_false(daemon_of(backend)->held);
+	return daemon_of(backend)->settle_error;
+}
+
+static int fake_prepare(struct backend *backend, bool *ret_changed)
+{
+	struct daemon *daemon = daemon_of(backend);
+
+	*ret_changed = false;
+	pthread_mutex_lock(&daemon->block);
+	daemon->prepares++;
+	pthread_mutex_unlock(&daemon->block);
+	return 0;
+}
+
+static void fake_adopt(struct backend *backend)
+{
+	daemon_of(backend)->adopts++;
+}
+
+static int fake_registers(struct backend *backend, struct gi_vcpu_regs *ret,
+			  u32 max, u32 *ret_nr)
+{
+	return -ENOTCONN;
+}
+
 static int fake_times(struct backend *backend, struct vcpu_time *ret, u32 max,
 		      u32 *ret_nr)
 {
@@ -88,6 +120,10 @@ static const struct backend_ops fake_ops = {
 	.hold = fake_hold,
 	.apply = fake_backend_apply,
 	.release = fake_release,
+	.settle = fake_settle,
+	.prepare = fake_prepare,
+	.adopt = fake_adopt,
+	.registers = fake_registers,
 	.vcpu_times = fake_times,
 	.last_hold_ns = fake_last_hold,
 	.destroy = fake_destroy,
@@ -160,6 +196,8 @@ static struct daemon *daemon_create(void)
 	manager->options.config_dir = "/nonexistent";
 	manager->policies = policies_create();
 	assert_true(sd_event_new(&manager->event) >= 0);
+	assert_int_equal(attach_pool_create(&manager->host.pool), 0);
+	pthread_mutex_init(&daemon->block, NULL);
 	daemon_make_vm(daemon);
 	return daemon;
 }
@@ -171,6 +209,8 @@ static void daemon_destroy(struct daemon *daemon)
 	bus_destroy(manager->bus);
 	if (daemon->vm)
 		vm_destroy(daemon->vm);
+	assert_null(attach_pool_destroy(manager->host.pool, 60000));
+	pthread_mutex_destroy(&daemon->block);
 	table_deinit(&manager->host.table);
 	decision_deinit(&manager->decision);
 	policies_destroy(manager->policies);
