@@ -23,7 +23,7 @@ enum attach_result {
 /**
  * struct attach_job - one try
  * @id: of the VM, for whoever started the job
- * @vms, @options: borrowed
+ * @vms, @options: borrowed; see attach_pool_destroy()
  * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
  * @why: one line for a person when the result is not ATTACH_FOUND
  * @no_monitor: why there is no monitor, "" if there is one
