@@ -26,7 +26,7 @@ enum attach_result {
 /**
  * struct attach_job - one try
  * @id: of the VM, for whoever started the job
- * @vms, @options: borrowed
+ * @vms, @options: borrowed; see attach_pool_destroy()
  * @old: a backend to let go first, or NULL
  * @only_old: nothing else is to be done
  * @lent: @backend is read by others

@@ -645,7 +645,9 @@ struct manager *manager_destroy(struct manager *manager)
 		TAILQ_REMOVE(&manager->vms, vm, entry);
 		vm_destroy(vm);
 	}
-	if (!attach_pool_destroy(manager->host.pool, MANAGER_JOBS_EXIT_MS))
+	manager->host.pool = attach_pool_destroy(manager->host.pool,
+						 MANAGER_JOBS_EXIT_MS);
+	if (!manager->host.pool)
 		vms_destroy(manager->host.vms);
 	table_deinit(&manager->host.table);
 	decision_deinit(&manager->decision);
@@ -653,7 +655,9 @@ struct manager *manager_destroy(struct manager *manager)
 	policy_regex_destroy(manager->only);
 	manager_close(manager->timer);
 	manager_close(manager->lock);
-	free(manager);
+	/* a job that hangs may go on one day, and reads host.find then */
+	if (!manager->host.pool)
+		free(manager);
 	return NULL;
 }
 

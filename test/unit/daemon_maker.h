@@ -202,7 +202,7 @@ static struct daemon *daemon_create(void)
 	return daemon;
 }
 
-static void daemon_destroy(struct daemon *daemon)
+static inline void daemon_destroy(struct daemon *daemon)
 {
 	struct manager *manager = &daemon->manager;
 
