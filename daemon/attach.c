@@ -182,6 +182,22 @@ static enum attach_result attach_result(int found)
 	return ATTACH_UNREACHABLE;
 }
 
+/*
+ * A backend of before: is it still as it was? Who cannot hold a VM, or not tell
+ * what has become of it, can see into it all the same.
+ * Return: false: the caller must adopt the change first.
+ */
+static bool attach_prepare(struct attach_job *job)
+{
+	const struct backend_ops *ops = job->backend->ops;
+	bool changed;
+
+	ops->prepare(job->backend, &changed);
+	if (changed && !job->lent)
+		ops->adopt(job->backend);
+	return !changed || !job->lent;
+}
+
 static void attach_try(struct attach_job *job)
 {
 	int result;
@@ -190,10 +206,11 @@ static void attach_try(struct attach_job *job)
 	job->old = backend_destroy(job->old);
 	if (job->only_old)
 		return;
-	/* Who cannot hold a VM can see into it all the same. */
-	if (job->backend) {
-		job->backend->ops->prepare(job->backend);
-	} else {
+	if (job->backend && !attach_prepare(job)) {
+		job->result = ATTACH_CHANGED;
+		return;
+	}
+	if (!job->backend) {
 		result = attach_open(job);
 		if (result && !job->why[0])
 			snprintf(job->why, sizeof(job->why), "%s",

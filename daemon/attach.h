@@ -19,6 +19,7 @@ enum attach_result {
 	ATTACH_NOT_LINUX,
 	ATTACH_NO_TYPES,
 	ATTACH_UNREACHABLE,	/* not even its RAM */
+	ATTACH_CHANGED,		/* other RAM or vCPUs: adopt(), then try again */
 };
 
 /**
@@ -27,6 +28,7 @@ enum attach_result {
  * @vms, @options: borrowed
  * @old: a backend to let go first, or NULL
  * @only_old: nothing else is to be done
+ * @lent: @backend is read by others
  * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
  * @why: one line for a person when the result is not ATTACH_FOUND
  * @no_monitor: why there is no monitor, "" if there is one
@@ -38,6 +40,7 @@ struct attach_job {
 	const struct gi_find_options *options;
 	struct backend *old;
 	bool only_old;
+	bool lent;
 	struct backend *backend;
 	enum attach_result result;
 	struct gi_found found;

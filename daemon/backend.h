@@ -98,22 +98,23 @@ struct backend_ops {
 	int (*settle)(struct backend *backend);
 
 	/*
-	 * Find the way for hold() again if it was lost. May block for seconds;
-	 * not while somebody else uses hold, apply, release or settle.
-	 * Return: 0; an error: hold() says why.
+	 * Find the way for hold() again if it was lost, and look whether RAM and
+	 * vCPUs are still those of before (hotplug): @ret_changed. May block for
+	 * seconds. Others may read memory and times meanwhile, no more.
+	 * Return: 0; an error: not all could be done, what was in use still is.
 	 */
-	int (*prepare)(struct backend *backend);
+	int (*prepare)(struct backend *backend, bool *ret_changed);
+
+	/*
+	 * Use the RAM and vCPUs that prepare() saw; nobody else may use @backend
+	 * now. The ranges of @backend->memory move: who kept facts of them, such
+	 * as the end of RAM in a struct gi_kernel, asks again.
+	 */
+	void (*adopt)(struct backend *backend);
 
 	/* Host times of the vCPU threads. */
 	int (*vcpu_times)(struct backend *backend, struct vcpu_time *ret,
 			  u32 max, u32 *ret_nr);
-
-	/*
-	 * Look at RAM and vCPUs again, after a hotplug; not under the hold. The
-	 * ranges of @backend->memory may move: who kept pointers asks again.
-	 * Return: 0; an error leaves all as it was.
-	 */
-	int (*rescan)(struct backend *backend);
 
 	/* Last hold's length in ns (from stop confirmed to run asked). */
 	u64 (*last_hold_ns)(struct backend *backend);

@@ -26,13 +26,22 @@
 #define APIC_BASE		0xfee00000ull
 #define APIC_ID_LAST		0xfe	/* 0xff is everybody */
 
+/* What hotplug changes. */
+struct qemu_parts {
+	struct qemu_ram *ram;	/* NULL: none of it all */
+	struct qemu_vcpus vcpus;
+};
+
+/**
+ * struct qemu_backend - a VM reached
+ * @next: seen by prepare(), not in use yet
+ */
 struct qemu_backend {
 	struct backend backend;
 	struct vm_identity identity;
 	struct monitor *monitor;
 	struct qemu_cmdline cmdline;
-	struct qemu_ram *ram;
-	struct qemu_vcpus vcpus;
+	struct qemu_parts parts, next;
 	struct qemu_link link;
 	int pidfd;
 	u64 held_since_ns;
@@ -114,13 +123,6 @@ static int qemu_settle(struct backend *backend)
 	return never_editable(qemu) ? 0 : qemu_link_settle(&qemu->link);
 }
 
-static int qemu_prepare(struct backend *backend)
-{
-	struct qemu_backend *qemu = to_qemu(backend);
-
-	return never_editable(qemu) ? 0 : qemu_link_open(&qemu->link);
-}
-
 static int check_kicks(const struct qemu_backend *qemu,
 		       const struct gi_plan *plan)
 {
@@ -142,7 +144,8 @@ static int compare(struct qemu_backend *qemu, const struct gi_plan *plan,
 		u64 value;
 		int err;
 
-		err = qemu_ram_load(qemu->ram, step->gpa, step->width, &value);
+		err = qemu_ram_load(qemu->parts.ram, step->gpa, step->width,
+				    &value);
 		if (!err && (value ^ step->expected) & step->mask)
 			err = -ESTALE;
 		if (err) {
@@ -162,9 +165,11 @@ static int write_steps(struct qemu_backend *qemu, const struct gi_plan *plan)
 
 		if (!step->write)
 			continue;
-		err = qemu_ram_load(qemu->ram, step->gpa, step->width, &value);
+		err = qemu_ram_load(qemu->parts.ram, step->gpa, step->width,
+				    &value);
 		if (!err)
-			err = qemu_ram_store(qemu->ram, step->gpa, step->width,
+			err = qemu_ram_store(qemu->parts.ram, step->gpa,
+					     step->width,
 					     gi_step_merge(step, value));
 		/* Readable a moment ago: the process has died. */
 		if (err)
@@ -207,7 +212,7 @@ static int qemu_read(struct gi_memory *mem, u64 gpa, void *buf, u32 len)
 {
 	struct backend *backend = container_of(mem, struct backend, memory);
 
-	return qemu_ram_read(to_qemu(backend)->ram, gpa, buf, len);
+	return qemu_ram_read(to_qemu(backend)->parts.ram, gpa, buf, len);
 }
 
 static const struct gi_memory_ops memory_ops = { .read = qemu_read };
@@ -234,51 +239,89 @@ static int qemu_vcpu_times(struct backend *backend, struct vcpu_time *ret,
 {
 	struct qemu_backend *qemu = to_qemu(backend);
 
-	return qemu_vcpus_times(&qemu->vcpus, ret, max, ret_nr);
+	return qemu_vcpus_times(&qemu->parts.vcpus, ret, max, ret_nr);
 }
 
-static void publish_ram(struct qemu_backend *qemu)
+static void publish_parts(struct qemu_backend *qemu)
 {
 	struct backend *backend = &qemu->backend;
 
 	backend->memory = (struct gi_memory){
 		.ops = &memory_ops,
-		.ranges = qemu->ram->gi_ranges,
-		.nr_ranges = qemu->ram->nr_ranges,
+		.ranges = qemu->parts.ram->gi_ranges,
+		.nr_ranges = qemu->parts.ram->nr_ranges,
 	};
-	backend->nr_vcpus = qemu->vcpus.nr;
+	backend->nr_vcpus = qemu->parts.vcpus.nr;
 	backend->hint[0] = '\0';
-	if (!qemu_ram_is_mapped(qemu->ram))
+	if (!qemu_ram_is_mapped(qemu->parts.ram))
 		snprintf(backend->hint, BACKEND_WHY_LEN,
 			 "RAM of VM '%s' is private to QEMU: add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking> for cheaper reads",
 			 qemu->identity.name);
 }
 
-static int qemu_rescan(struct backend *backend)
+/* ---- What hotplug changes ---- */
+
+static void parts_close(struct qemu_parts *parts)
+{
+	if (!parts->ram)
+		return;
+	parts->ram = qemu_ram_destroy(parts->ram);
+	qemu_vcpus_deinit(&parts->vcpus);
+}
+
+static int parts_open(struct qemu_backend *qemu, struct qemu_parts *ret,
+		      char why[BACKEND_WHY_LEN])
+{
+	pid_t pid = qemu->identity.pid;
+	int err;
+
+	err = qemu_ram_open(pid, qemu->monitor, &qemu->cmdline, &ret->ram, why);
+	if (err)
+		return err;
+	err = qemu_vcpus_init(&ret->vcpus, pid, qemu->monitor);
+	if (err) {
+		parts_close(ret);
+		snprintf(why, BACKEND_WHY_LEN,
+			 "VM '%s': cannot tell its vCPU threads: %s",
+			 qemu->identity.name, strerror(-err));
+	}
+	return err;
+}
+
+/* ---- The way, and what it leads to ---- */
+
+static int qemu_prepare(struct backend *backend, bool *ret_changed)
 {
 	struct qemu_backend *qemu = to_qemu(backend);
 	char why[BACKEND_WHY_LEN];
-	struct qemu_vcpus vcpus;
-	struct qemu_ram *ram;
-	int err;
+	int err, link_err = 0;
 
-	if (qemu->link.held)
-		return -EINVAL;
-	err = qemu_vcpus_init(&vcpus, qemu->identity.pid, qemu->monitor);
+	*ret_changed = false;
+	if (!never_editable(qemu))
+		link_err = qemu_link_open(&qemu->link);
+	if (monitor_is_silent(link_err))
+		return link_err;
+	parts_close(&qemu->next);
+	err = parts_open(qemu, &qemu->next, why);
 	if (err)
 		return err;
-	err = qemu_ram_open(qemu->identity.pid, qemu->monitor, &qemu->cmdline,
-			    &ram, why);
-	if (err) {
-		qemu_vcpus_deinit(&vcpus);
-		return err;
-	}
-	qemu_vcpus_deinit(&qemu->vcpus);
-	qemu_ram_destroy(qemu->ram);
-	qemu->vcpus = vcpus;
-	qemu->ram = ram;
-	publish_ram(qemu);
-	return 0;
+	if (qemu_ram_same(qemu->parts.ram, qemu->next.ram) &&
+	    qemu_vcpus_same(&qemu->parts.vcpus, &qemu->next.vcpus))
+		parts_close(&qemu->next);
+	*ret_changed = qemu->next.ram;
+	return link_err;
+}
+
+static void qemu_adopt(struct backend *backend)
+{
+	struct qemu_backend *qemu = to_qemu(backend);
+
+	if (!qemu->next.ram)
+		return;
+	parts_close(&qemu->parts);
+	qemu->parts = qemu->next;
+	qemu->next.ram = NULL;
+	publish_parts(qemu);
 }
 
 static void qemu_destroy(struct backend *backend)
@@ -286,8 +329,8 @@ static void qemu_destroy(struct backend *backend)
 	struct qemu_backend *qemu = to_qemu(backend);
 
 	qemu_link_deinit(&qemu->link);
-	qemu_vcpus_deinit(&qemu->vcpus);
-	qemu_ram_destroy(qemu->ram);
+	parts_close(&qemu->next);
+	parts_close(&qemu->parts);
 	if (qemu->pidfd >= 0)
 		close(qemu->pidfd);
 	monitor_destroy(qemu->monitor);
@@ -302,8 +345,8 @@ static const struct backend_ops qemu_ops = {
 	.release = qemu_release,
 	.settle = qemu_settle,
 	.prepare = qemu_prepare,
+	.adopt = qemu_adopt,
 	.vcpu_times = qemu_vcpu_times,
-	.rescan = qemu_rescan,
 	.last_hold_ns = qemu_last_hold_ns,
 	.destroy = qemu_destroy,
 };
@@ -366,27 +409,6 @@ static int take_ownership(struct qemu_backend *qemu, char why[BACKEND_WHY_LEN])
 	return err;
 }
 
-static int open_parts(struct qemu_backend *qemu, char why[BACKEND_WHY_LEN])
-{
-	pid_t pid = qemu->identity.pid;
-	int err;
-
-	err = check_process(qemu, why);
-	if (!err)
-		err = take_ownership(qemu, why);
-	if (!err)
-		err = qemu_ram_open(pid, qemu->monitor, &qemu->cmdline,
-				    &qemu->ram, why);
-	if (err)
-		return err;
-	err = qemu_vcpus_init(&qemu->vcpus, pid, qemu->monitor);
-	if (err)
-		snprintf(why, BACKEND_WHY_LEN,
-			 "VM '%s': cannot tell its vCPU threads: %s",
-			 qemu->identity.name, strerror(-err));
-	return err;
-}
-
 int backend_qemu_open(const struct vm_identity *identity,
 		      struct monitor *monitor, struct backend **ret,
 		      char why[BACKEND_WHY_LEN])
@@ -404,14 +426,19 @@ int backend_qemu_open(const struct vm_identity *identity,
 	qemu->monitor = monitor;
 	qemu->pidfd = -1;
 	qemu->link.flag.fd = -1;
-	err = open_parts(qemu, why);
+	err = check_process(qemu, why);
+	if (!err)
+		err = take_ownership(qemu, why);
+	if (!err)
+		err = parts_open(qemu, &qemu->parts, why);
 	if (err) {
 		qemu_destroy(&qemu->backend);
 		return err;
 	}
-	publish_ram(qemu);
+	publish_parts(qemu);
 	/* If that is not possible now, it is later. */
-	qemu_prepare(&qemu->backend);
+	if (!never_editable(qemu))
+		qemu_link_open(&qemu->link);
 	say_editable(qemu);
 	*ret = &qemu->backend;
 	return 0;

@@ -25,6 +25,12 @@ int monitor_query(struct monitor *monitor, const char *command,
  */
 int monitor_hmp(struct monitor *monitor, const char *line, char **ret_text);
 
+/* An error that is no answer: asking more now would only take longer. */
+static inline bool monitor_is_silent(int error)
+{
+	return error == -EBUSY || error == -ETIMEDOUT || error == -ENOTCONN;
+}
+
 /* Take "return" out of a whole reply. Return: 0 or -EBADMSG. */
 int monitor_reply_parse(const char *reply, struct json_object **ret);
 

@@ -58,12 +58,6 @@ static int recover_hold(struct qemu_link *link)
 	return err;
 }
 
-/* As opposed to an answer that says no. */
-static bool is_silence(int err)
-{
-	return err == -EBUSY || err == -ETIMEDOUT || err == -ENOTCONN;
-}
-
 /*
  * Gdb servers and chardevs in a QEMU.
  * @foreign: somebody else's server: by "-gdb", "-s" or the monitor command
@@ -236,7 +230,7 @@ static int open_link(struct qemu_link *link)
 	if (!err)
 		err = start_server(link);
 	if (err) {
-		if (is_silence(err))
+		if (monitor_is_silent(err))
 			forget_stub(link);
 		else
 			close_link(link);

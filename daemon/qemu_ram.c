@@ -281,6 +281,7 @@ static void map_file(struct qemu_ram *ram, pid_t pid,
 			madvise(base, size, MADV_DONTFORK);
 			ram->maps[ram->nr_maps++] = (struct qemu_ram_map){
 				.base = base, .size = size, .hva = map->start,
+				.device = map->device, .inode = map->inode,
 			};
 		}
 	}
@@ -381,6 +382,24 @@ struct qemu_ram *qemu_ram_destroy(struct qemu_ram *ram)
 		close(ram->mem_fd);
 	free(ram);
 	return NULL;
+}
+
+/* A DIMM that was exchanged may be where the old one was: the file tells. */
+bool qemu_ram_same(const struct qemu_ram *a, const struct qemu_ram *b)
+{
+	if (a->nr_ranges != b->nr_ranges || a->nr_maps != b->nr_maps)
+		return false;
+	for (u32 i = 0; i < a->nr_ranges; i++)
+		if (a->ranges[i].gpa != b->ranges[i].gpa ||
+		    a->ranges[i].size != b->ranges[i].size ||
+		    a->ranges[i].hva != b->ranges[i].hva)
+			return false;
+	for (u32 i = 0; i < a->nr_maps; i++)
+		if (a->maps[i].hva != b->maps[i].hva ||
+		    a->maps[i].device != b->maps[i].device ||
+		    a->maps[i].inode != b->maps[i].inode)
+			return false;
+	return true;
 }
 
 bool qemu_ram_is_mapped(const struct qemu_ram *ram)

@@ -35,6 +35,7 @@ struct qemu_ram_map {
 	u8 *base;
 	u64 size;
 	u64 hva;	/* where QEMU has the same bytes */
+	u64 device, inode;
 };
 
 struct qemu_ram {
@@ -65,6 +66,9 @@ int qemu_ram_open(pid_t pid, struct monitor *monitor,
 		  const struct qemu_cmdline *cmdline, struct qemu_ram **ret,
 		  char why[BACKEND_WHY_LEN]);
 struct qemu_ram *qemu_ram_destroy(struct qemu_ram *ram);
+
+/* The same memory at the same places? */
+bool qemu_ram_same(const struct qemu_ram *a, const struct qemu_ram *b);
 
 /* True if every range is mapped here. */
 bool qemu_ram_is_mapped(const struct qemu_ram *ram);

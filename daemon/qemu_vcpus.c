@@ -35,20 +35,18 @@ static long member_number(struct json_object *object, const char *key)
 	return json_object_get_int64(value);
 }
 
-static int add_vcpu(struct qemu_vcpus *vcpus, pid_t pid, long tid,
-		    const long *seen)
+static int add_vcpu(struct qemu_vcpus *vcpus, pid_t pid, long tid)
 {
-	int fd;
+	int fd = -1;
+	u32 i;
 
-	for (u32 i = 0; i < vcpus->nr; i++) {
-		if (seen[i] == tid) {
-			vcpus->fds[vcpus->nr++] = -1;
-			return 0;
-		}
-	}
-	fd = open_schedstat(pid, tid);
-	if (fd < 0)
+	for (i = 0; i < vcpus->nr && vcpus->tids[i] != tid; i++)
+		;
+	if (i == vcpus->nr)
+		fd = open_schedstat(pid, tid);
+	if (i == vcpus->nr && fd < 0)
 		return fd == -ENOENT ? -ENOTCONN : fd;
+	vcpus->tids[vcpus->nr] = tid;
 	vcpus->fds[vcpus->nr++] = fd;
 	return 0;
 }
@@ -56,7 +54,6 @@ static int add_vcpu(struct qemu_vcpus *vcpus, pid_t pid, long tid,
 static int by_monitor(struct qemu_vcpus *vcpus, pid_t pid,
 		      struct monitor *monitor)
 {
-	long seen[QEMU_VCPUS];
 	struct json_object *list;
 	size_t n;
 	int err;
@@ -68,13 +65,10 @@ static int by_monitor(struct qemu_vcpus *vcpus, pid_t pid,
 		json_object_array_length(list) : 0;
 	if (!n || n > QEMU_VCPUS)
 		err = n ? -E2BIG : -EBADMSG;
-	for (size_t i = 0; i < n && !err; i++) {
-		long tid = member_number(json_object_array_get_idx(list, i),
-					 "thread-id");
-
-		err = add_vcpu(vcpus, pid, tid, seen);
-		seen[i] = tid;
-	}
+	for (size_t i = 0; i < n && !err; i++)
+		err = add_vcpu(vcpus, pid,
+			       member_number(json_object_array_get_idx(list, i),
+					     "thread-id"));
 	json_object_put(list);
 	return err;
 }
@@ -108,13 +102,16 @@ static int by_names(struct qemu_vcpus *vcpus, pid_t pid)
 	dir = opendir(path);
 	if (!dir)
 		return -ESRCH;
-	for (u32 i = 0; i < QEMU_VCPUS; i++)
+	for (u32 i = 0; i < QEMU_VCPUS; i++) {
+		vcpus->tids[i] = -1;
 		vcpus->fds[i] = -1;
+	}
 	while ((entry = readdir(dir))) {
 		cpu = thread_vcpu(pid, entry->d_name);
 		if (cpu < 0 || vcpus->fds[cpu] >= 0)
 			continue;
-		vcpus->fds[cpu] = open_schedstat(pid, atol(entry->d_name));
+		vcpus->tids[cpu] = atol(entry->d_name);
+		vcpus->fds[cpu] = open_schedstat(pid, vcpus->tids[cpu]);
 		vcpus->nr = max(vcpus->nr, (u32)cpu + 1);
 	}
 	closedir(dir);
@@ -139,6 +136,12 @@ void qemu_vcpus_deinit(struct qemu_vcpus *vcpus)
 		if (vcpus->fds[i] >= 0)
 			close(vcpus->fds[i]);
 	vcpus->nr = 0;
+}
+
+bool qemu_vcpus_same(const struct qemu_vcpus *a, const struct qemu_vcpus *b)
+{
+	return a->nr == b->nr &&
+	       !memcmp(a->tids, b->tids, a->nr * sizeof(a->tids[0]));
 }
 
 static int read_times(int fd, struct vcpu_time *ret)

@@ -11,6 +11,7 @@
 
 struct qemu_vcpus {
 	u32 nr;
+	long tids[QEMU_VCPUS];
 	int fds[QEMU_VCPUS];	/* schedstat, -1: same thread as another vCPU */
 };
 
@@ -18,6 +19,9 @@ struct qemu_vcpus {
 int qemu_vcpus_init(struct qemu_vcpus *vcpus, pid_t pid,
 		    struct monitor *monitor);
 void qemu_vcpus_deinit(struct qemu_vcpus *vcpus);
+
+/* The same threads in the same order? */
+bool qemu_vcpus_same(const struct qemu_vcpus *a, const struct qemu_vcpus *b);
 
 /*
  * Times in vCPU order. Where one thread runs several vCPUs (TCG without

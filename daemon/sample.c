@@ -122,8 +122,10 @@ static u32 sample_scale(struct vm *vm)
 	if (!vm->table->interval_ns)
 		return vm->account.scale;
 	if (vm->backend->ops->vcpu_times(vm->backend, times, SAMPLE_MAX_VCPUS,
-					 &nr))
+					 &nr)) {
+		vm->look.wanted = true;
 		return vm->account.scale;
+	}
 	for (u32 i = 0; i < nr; i++)
 		host_ns += times[i].cpu_ns;
 	return account_add(&vm->account, host_ns, vm->table->interval_ns,
@@ -210,6 +212,8 @@ static int sample_read(struct vm *vm, u64 now_ns)
 	struct gi_activity activity = {};
 	int error = gi_linux_activity(&vm->kernel, &activity);
 
+	if (error == -ESTALE)
+		vm->look.wanted = true;
 	/* no counters in the layout, or CPU hotplug: walk every time */
 	if (error == -ENOENT || error == -ESTALE)
 		activity.valid = false;

@@ -100,16 +100,17 @@ static void vm_start_job(struct vm *vm, u64 now_ns)
 	job->identity = vm->identity;
 	job->options = &vm->host->find;
 	job->old = vm->old;
+	job->lent = vm->lent = vm->state == VM_RUNS;
 	job->backend = vm->backend;
 	if (attach_start(vm->host->pool, job)) {
 		job->old = job->backend = NULL;
 		attach_job_destroy(job);
+		vm->lent = false;
 		vm->retry_ns = now_ns + NS_PER_S;
 		return;
 	}
 	vm->job = job;
 	vm->old = NULL;
-	vm->lent = vm->state == VM_RUNS;
 	if (!vm->lent)
 		vm->backend = NULL;
 }
@@ -133,6 +134,8 @@ static bool vm_suspicious(const struct vm *vm, u64 now_ns)
 
 	if (now_ns < vm->retry_ns)
 		return false;
+	if (vm->look.wanted && now_ns >= vm->look.next_ns)
+		return true;
 	if (pace->failures && now_ns - pace->good_ns >= VM_FAILING_NS)
 		return true;
 	return now_ns - pace->active_ns >= pace->verify_ns;
@@ -214,23 +217,69 @@ void vm_reopen(struct vm *vm, u64 now_ns)
 	vm_set_state(vm, VM_ATTACHING, "its monitor connection broke");
 }
 
-static bool vm_same_kernel(const struct vm *vm, const struct attach_job *job)
+static bool vm_same_boot(const struct vm *vm, const struct attach_job *job)
 {
 	const struct gi_boot *a = &vm->found.boot, *b = &job->found.boot;
 
 	return a->slide == b->slide && a->phys_base == b->phys_base &&
 	       a->page_offset == b->page_offset && a->pgd == b->pgd &&
-	       a->nr_cpus == b->nr_cpus &&
 	       !strcmp(vm->found.layout->banner, job->found.layout->banner);
+}
+
+static bool vm_same_cpus(const struct gi_boot *a, const struct gi_boot *b)
+{
+	return a->nr_cpus == b->nr_cpus &&
+	       !memcmp(a->per_cpu_offset, b->per_cpu_offset,
+		       a->nr_cpus * sizeof(a->per_cpu_offset[0])) &&
+	       !memcmp(a->apic_id, b->apic_id,
+		       a->nr_cpus * sizeof(a->apic_id[0]));
+}
+
+/* A look that changed nothing makes the next one, for the same wish, later. */
+static void vm_looked(struct vm *vm, u64 now_ns, bool changed)
+{
+	struct vm_look *look = &vm->look;
+
+	look->wanted = false;
+	look->every_ns = changed ? NS_PER_S :
+				   min(2 * look->every_ns, VM_RETRY_MAX_NS);
+	look->next_ns = now_ns + look->every_ns;
+}
+
+/*
+ * The kernel that is known, with what hotplug changed around it: what is stopped
+ * in it, by whom, and its history stay.
+ */
+static int vm_renew_kernel(struct vm *vm, u64 now_ns)
+{
+	vm->activity.valid = false;
+	vm->has_running = false;
+	vm->force_walk = true;
+	vm->pace.next_ns = now_ns;
+	vm_looked(vm, now_ns, true);
+	vm->host->event(vm->host, VM_EVENT_STATE, vm, NULL);
+	return gi_kernel_init(&vm->kernel, &vm->backend->memory,
+			      vm->found.layout, &vm->found.boot);
 }
 
 static void vm_trust_again(struct vm *vm, u64 now_ns)
 {
 	struct vm_pace *pace = &vm->pace;
 
+	vm_looked(vm, now_ns, false);
 	pace->verify_ns = min(2 * pace->verify_ns, VM_RETRY_MAX_NS);
 	pace->active_ns = now_ns;
 	vm->retry_ns = now_ns + VM_FAILING_NS;
+}
+
+static void vm_impossible(struct vm *vm, struct attach_job *job, int error,
+			  u64 now_ns)
+{
+	snprintf(job->why, sizeof(job->why),
+		 "its kernel's figures contradict themselves: %s",
+		 strerror(-error));
+	job->result = ATTACH_NOT_LINUX;
+	vm_not_found(vm, job, now_ns);
 }
 
 /* A kernel is there, and it is a new one. */
@@ -245,9 +294,7 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 	error = gi_kernel_init(&vm->kernel, &vm->backend->memory,
 			       vm->found.layout, &vm->found.boot);
 	if (error) {
-		snprintf(job->why, sizeof(job->why), "its kernel's figures contradict themselves: %s", strerror(-error));
-		job->result = ATTACH_NOT_LINUX;
-		vm_not_found(vm, job, now_ns);
+		vm_impossible(vm, job, error, now_ns);
 		return;
 	}
 	vm->tries = 0;
@@ -259,11 +306,53 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 		.active_ns = now_ns,
 		.verify_ns = VM_SILENCE_NS,
 	};
+	vm->look = (struct vm_look){ .every_ns = NS_PER_S };
 	if (again)
 		vm->host->stats.reattached++;
 	else
 		vm->host->stats.attached++;
 	vm_set_state(vm, VM_RUNS, "");
+}
+
+/* Other RAM or vCPUs: read as before, but the search was not made yet. */
+static void vm_other_parts(struct vm *vm, struct attach_job *job, u64 now_ns)
+{
+	int error = vm_renew_kernel(vm, now_ns);
+
+	if (error)
+		vm_impossible(vm, job, error, now_ns);
+	vm->look.wanted = true;
+}
+
+/* The same boot of the same kernel, with other CPUs online. */
+static void vm_other_cpus(struct vm *vm, struct attach_job *job, u64 now_ns)
+{
+	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	int error;
+
+	log_info("VM %s: has %u CPUs online now",
+		 monarch_escape(name, sizeof(name), vm->identity.name),
+		 job->found.boot.nr_cpus);
+	vm->found.boot = job->found.boot;
+	vm_trust_again(vm, now_ns);
+	error = vm_renew_kernel(vm, now_ns);
+	if (error)
+		vm_impossible(vm, job, error, now_ns);
+}
+
+static void vm_looked_again(struct vm *vm, struct attach_job *job, u64 now_ns)
+{
+	vm->backend->ops->adopt(vm->backend);
+	if (job->result == ATTACH_CHANGED)
+		vm_other_parts(vm, job, now_ns);
+	else if (job->result != ATTACH_FOUND)
+		vm_not_found(vm, job, now_ns);
+	else if (!vm_same_boot(vm, job))
+		vm_take_kernel(vm, job, now_ns);
+	else if (!vm_same_cpus(&vm->found.boot, &job->found.boot))
+		vm_other_cpus(vm, job, now_ns);
+	else
+		vm_trust_again(vm, now_ns);
 }
 
 void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns)
@@ -273,12 +362,12 @@ void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns)
 	job->backend = NULL;
 	if (!vm->lent)
 		memcpy(vm->no_monitor, job->no_monitor, sizeof(vm->no_monitor));
-	if (job->result != ATTACH_FOUND)
-		vm_not_found(vm, job, now_ns);
-	else if (vm->lent && vm_same_kernel(vm, job))
-		vm_trust_again(vm, now_ns);
-	else
+	if (vm->lent)
+		vm_looked_again(vm, job, now_ns);
+	else if (job->result == ATTACH_FOUND)
 		vm_take_kernel(vm, job, now_ns);
+	else
+		vm_not_found(vm, job, now_ns);
 	vm->lent = false;
 	attach_job_destroy(job);
 }

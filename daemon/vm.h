@@ -7,7 +7,9 @@
  *             -> booting       not yet: tried again each second, then slower
  *             -> not-linux, no-types, unreachable: with the reason, tried again
  * A running VM whose lists no longer make sense, or in which nothing was
- * scheduled for seconds, is looked at again by a job: it may have been rebooted.
+ * scheduled for seconds, is looked at again by a job: it may have been rebooted,
+ * or have got other RAM. One whose CPUs are not those that are known is, too.
+ * Where the boot is the same one, all that is known of its processes stays.
  *
  * Everything here belongs to the event loop's thread.
  */
@@ -73,6 +75,17 @@ struct vm_pace {
 };
 
 /**
+ * struct vm_look - a wish for another look at a VM that runs
+ * @wanted: its CPUs or RAM are perhaps others than is known
+ * @every_ns: doubled with each look that changed nothing
+ */
+struct vm_look {
+	bool wanted;
+	u64 next_ns;
+	u64 every_ns;
+};
+
+/**
  * struct vm - a VM
  * @why: about @state, for a person
  * @lent: the running job uses @backend, which stays ours: for reading
@@ -106,6 +119,7 @@ struct vm {
 	bool has_running;
 	struct account account;
 	struct vm_pace pace;
+	struct vm_look look;
 	struct table_vm *table;
 	bool scan;
 	bool force_walk;

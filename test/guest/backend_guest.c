@@ -610,6 +610,15 @@ static void check_foreign_pause(struct backend *backend,
 	assert_string_equal(vm_status(monitor), "running");
 }
 
+static int prepare(struct backend *backend)
+{
+	bool changed;
+	int err = backend->ops->prepare(backend, &changed);
+
+	assert_false(changed);
+	return err;
+}
+
 /* The stub is taken from us: no hold until prepare() has connected again. */
 static void check_lost_link(struct backend *backend, struct monitor *monitor)
 {
@@ -620,7 +629,7 @@ static void check_lost_link(struct backend *backend, struct monitor *monitor)
 	assert_int_equal(backend->ops->hold(backend), -EAGAIN);
 	assert_int_equal(backend->ops->settle(backend), -EAGAIN);
 	assert_string_equal(vm_status(monitor), "running");
-	assert_int_equal(backend->ops->prepare(backend), 0);
+	assert_int_equal(prepare(backend), 0);
 	assert_string_equal(vm_status(monitor), "running");
 	assert_int_equal(backend->ops->settle(backend), 0);
 	assert_int_equal(backend->ops->hold(backend), 0);
@@ -629,7 +638,7 @@ static void check_lost_link(struct backend *backend, struct monitor *monitor)
 	free(text);
 	assert_string_equal(vm_status(monitor), "paused");
 	assert_int_equal(backend->ops->release(backend), -EAGAIN);
-	assert_int_equal(backend->ops->prepare(backend), 0);
+	assert_int_equal(prepare(backend), 0);
 	assert_string_equal(vm_status(monitor), "running");
 	assert_int_equal(backend->ops->hold(backend), 0);
 	assert_int_equal(backend->ops->release(backend), 0);
@@ -647,7 +656,7 @@ static void check_foreign_gdb(struct backend *backend, struct monitor *monitor)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(backend->ops->hold(backend),
 				 i ? -EOPNOTSUPP : -EAGAIN);
-		assert_int_equal(backend->ops->prepare(backend), -EOPNOTSUPP);
+		assert_int_equal(prepare(backend), -EOPNOTSUPP);
 		assert_int_equal(backend->ops->settle(backend), 0);
 		assert_non_null(strstr(backend->no_edit_why,
 				       "gdb server of somebody else"));
@@ -657,7 +666,7 @@ static void check_foreign_gdb(struct backend *backend, struct monitor *monitor)
 	}
 	assert_int_equal(monitor_hmp(monitor, "gdbserver none", &text), 0);
 	free(text);
-	assert_int_equal(backend->ops->prepare(backend), 0);
+	assert_int_equal(prepare(backend), 0);
 	assert_int_equal(backend->ops->settle(backend), 0);
 	assert_string_equal(backend->no_edit_why, "");
 	assert_int_equal(backend->ops->hold(backend), 0);

@@ -34,7 +34,7 @@ struct daemon {
 	bool held, frozen;
 	u32 holds, stopped, resumed;
 	pthread_mutex_t block;
-	u32 prepares;
+	u32 prepares, adopts;
 };
 
 static struct daemon *daemon_of(struct backend *backend)
@@ -77,14 +77,20 @@ static int fake_settle(struct backend *backend)
 	return daemon_of(backend)->settle_error;
 }
 
-static int fake_prepare(struct backend *backend)
+static int fake_prepare(struct backend *backend, bool *ret_changed)
 {
 	struct daemon *daemon = daemon_of(backend);
 
+	*ret_changed = false;
 	pthread_mutex_lock(&daemon->block);
 	daemon->prepares++;
 	pthread_mutex_unlock(&daemon->block);
 	return 0;
+}
+
+static void fake_adopt(struct backend *backend)
+{
+	daemon_of(backend)->adopts++;
 }
 
 static int fake_registers(struct backend *backend, struct gi_vcpu_regs *ret,
@@ -116,6 +122,7 @@ static const struct backend_ops fake_ops = {
 	.release = fake_release,
 	.settle = fake_settle,
 	.prepare = fake_prepare,
+	.adopt = fake_adopt,
 	.registers = fake_registers,
 	.vcpu_times = fake_times,
 	.last_hold_ns = fake_last_hold,

@@ -155,6 +155,60 @@ static void test_no_hold(void **state)
 }
 
 /*
+ * The running job ends so: what it found is the boot of before, with @cpus. (The
+ * made-up guest cannot really be found.)
+ */
+static void job_done(struct daemon *daemon, enum attach_result result, u32 cpus)
+{
+	struct attach_job *job = daemon->vm->job;
+
+	while (!attach_next(daemon->manager.host.pool))
+		poll(NULL, 0, 1);
+	gi_found_deinit(&job->found);
+	job->result = result;
+	job->found = (struct gi_found){ .boot = daemon->vm->kernel.boot };
+	job->found.boot.nr_cpus = cpus;
+	job->found.layout = malloc(sizeof(*job->found.layout));
+	*job->found.layout = *daemon->vm->found.layout;
+	vm_attached(daemon->vm, job, daemon->manager.now_ns);
+}
+
+/* CPUs and RAM come and go: what is stopped by hand stays so, and is known. */
+static void test_hotplug(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	struct vm *vm = daemon->vm;
+
+	daemon_ticks(daemon, 2);
+	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 3);
+	assert_true(daemon_proc(daemon, INDEXER)->stop.manual);
+	vm->found.boot = vm->kernel.boot;
+	/* a CPU fewer is online than is known */
+	fake_online(&daemon->guest, FAKE_CPUS - 1);
+	daemon_ticks(daemon, 102);
+	assert_non_null(vm->job);
+	job_done(daemon, ATTACH_CHANGED, FAKE_CPUS - 1);
+	assert_int_equal(daemon->adopts, 1);
+	assert_int_equal(vm->kernel.boot.nr_cpus, FAKE_CPUS);
+	daemon_ticks(daemon, 202);
+	assert_non_null(vm->job);
+	job_done(daemon, ATTACH_FOUND, FAKE_CPUS - 1);
+	assert_int_equal(vm->kernel.boot.nr_cpus, FAKE_CPUS - 1);
+	daemon_ticks(daemon, 202);
+	assert_null(vm->job);
+	assert_true(daemon_proc(daemon, INDEXER)->stop.manual);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
+	assert_int_equal(daemon->manager.host.stats.orphans, 0);
+	assert_int_equal(daemon->manager.host.stats.reattached, 0);
+	assert_int_equal(daemon->stopped, 1);
+	manager_resume(&daemon->manager, daemon_proc(daemon, INDEXER));
+	daemon_ticks(daemon, 5);
+	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_RUNS);
+	daemon_destroy(daemon);
+}
+
+/*
  * The way to hold it is lost: a job finds it again. However long that takes, the
  * loop goes on, and holds nothing meanwhile.
  */
@@ -178,15 +232,9 @@ static void test_way_lost(void **state)
 	assert_int_equal(daemon->prepares, 0);
 	daemon->settle_error = daemon->hold_error = 0;
 	pthread_mutex_unlock(&daemon->block);
-	while (!attach_next(daemon->manager.host.pool))
-		poll(NULL, 0, 1);
+	vm->found.boot = vm->kernel.boot;
+	job_done(daemon, ATTACH_FOUND, FAKE_CPUS);
 	assert_int_equal(daemon->prepares, 1);
-	/* the made-up guest cannot be found, but it is still the one of before */
-	vm->job->result = ATTACH_FOUND;
-	vm->job->found.boot = vm->found.boot;
-	vm->job->found.layout = malloc(sizeof(*vm->found.layout));
-	*vm->job->found.layout = *vm->found.layout;
-	vm_attached(vm, vm->job, daemon->manager.now_ns);
 	daemon_ticks(daemon, 3);
 	assert_int_equal(daemon_proc(daemon, INDEXER)->now.stopped, GI_PARKED);
 	daemon_destroy(daemon);
@@ -322,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_no_hold),
+		cmocka_unit_test(test_hotplug),
 		cmocka_unit_test(test_way_lost),
 		cmocka_unit_test(test_lost_connection),
 		cmocka_unit_test(test_orphans),
