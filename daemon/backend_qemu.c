@@ -144,7 +144,8 @@ static int compare(struct qemu_backend *qemu, const struct gi_plan *plan,
 		u64 value;
 		int err;
 
-		err = qemu_ram_load(qemu->parts.ram, step->gpa, step->width, &value);
+		err = qemu_ram_load(qemu->parts.ram, step->gpa, step->width,
+				    &value);
 		if (!err && (value ^ step->expected) & step->mask)
 			err = -ESTALE;
 		if (err) {
@@ -164,9 +165,11 @@ static int write_steps(struct qemu_backend *qemu, const struct gi_plan *plan)
 
 		if (!step->write)
 			continue;
-		err = qemu_ram_load(qemu->parts.ram, step->gpa, step->width, &value);
+		err = qemu_ram_load(qemu->parts.ram, step->gpa, step->width,
+				    &value);
 		if (!err)
-			err = qemu_ram_store(qemu->parts.ram, step->gpa, step->width,
+			err = qemu_ram_store(qemu->parts.ram, step->gpa,
+					     step->width,
 					     gi_step_merge(step, value));
 		/* Readable a moment ago: the process has died. */
 		if (err)
