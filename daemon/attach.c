@@ -166,12 +166,18 @@ struct attach_regs {
 	u32 nr;
 };
 
-/* A backend that cannot tell them leaves the search to RAM alone. */
-static void attach_regs_read(struct backend *backend, struct attach_regs *ret)
+/*
+ * A backend that can never tell them leaves the search to RAM alone. One that
+ * only cannot now does not: RAM may hold the kernel of before a reboot.
+ */
+static int attach_regs_read(struct backend *backend, struct attach_regs *ret)
 {
-	if (backend->ops->registers(backend, ret->vcpus, ATTACH_MAX_VCPUS,
-				    &ret->nr))
+	int r = backend->ops->registers(backend, ret->vcpus, ATTACH_MAX_VCPUS,
+					&ret->nr);
+
+	if (r)
 		ret->nr = 0;
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 /* Did some vCPU keep its page tables, so that they were alive all the time? */
@@ -193,7 +199,9 @@ int attach_find(struct backend *backend, const struct gi_find_options *options,
 	u32 try;
 	int r;
 
-	attach_regs_read(backend, &regs[0]);
+	r = attach_regs_read(backend, &regs[0]);
+	if (r)
+		return r;
 	for (try = 0; try < ATTACH_TRIES; try++) {
 		const struct attach_regs *before = &regs[try % 2];
 		struct attach_regs *after = &regs[1 - try % 2];
@@ -202,8 +210,8 @@ int attach_find(struct backend *backend, const struct gi_find_options *options,
 				  options, ret);
 		if (r != GI_FIND_E_NOT_LINUX)
 			break;
-		attach_regs_read(backend, after);
-		if (attach_regs_kept(before, after))
+		if (attach_regs_read(backend, after) ||
+		    attach_regs_kept(before, after))
 			break;
 	}
 	return r;
@@ -262,10 +270,13 @@ static void attach_try(struct attach_job *job)
 	}
 	result = attach_find(job->backend, job->options, &job->found);
 	job->result = attach_result(result);
-	if (result)
+	if (result > 0)
 		snprintf(job->why, sizeof(job->why), "%s",
-			 result > 0 ? gi_find_outcome_text(result) :
-				      strerror(-result));
+			 gi_find_outcome_text(result));
+	else if (result)
+		snprintf(job->why, sizeof(job->why),
+			 "its registers cannot be read: %s; tried again",
+			 strerror(-result));
 }
 
 static void *attach_run(void *data)

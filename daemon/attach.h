@@ -81,7 +81,7 @@ struct attach_job *attach_next(struct attach_pool *pool);
  * attach_find() - find the kernel of a VM that is reached
  * Registers are those of a moment: where the processes that ran then ended
  * before their page tables were walked, the search is done again.
- * Return: as gi_find_linux().
+ * Return: as gi_find_linux(), or the error of reading the registers.
  */
 int attach_find(struct backend *backend, const struct gi_find_options *options,
 		struct gi_found *ret);

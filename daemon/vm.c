@@ -13,6 +13,7 @@
 #define VM_BOOT_RETRY_MAX_NS	(10 * NS_PER_S)
 #define VM_SILENCE_NS		(2 * NS_PER_S)
 #define VM_FAILING_NS		(1 * NS_PER_S)
+#define VM_BLIND_TRIES		5
 #define VM_SETTLE_NS		(5 * NS_PER_S)
 #define VM_MONITOR_NS		(5 * NS_PER_S)	/* doubled up to thrice */
 
@@ -283,6 +284,7 @@ static void vm_trust_again(struct vm *vm, u64 now_ns)
 	struct vm_pace *pace = &vm->pace;
 
 	vm_looked(vm, now_ns, false);
+	vm->tries = 0;
 	pace->verify_ns = min(2 * pace->verify_ns, VM_RETRY_MAX_NS);
 	pace->active_ns = now_ns;
 	vm->retry_ns = now_ns + VM_FAILING_NS;
@@ -387,6 +389,10 @@ static void vm_looked_again(struct vm *vm, struct attach_job *job, u64 now_ns)
 	vm->backend->ops->adopt(vm->backend);
 	if (job->result == ATTACH_CHANGED)
 		vm_other_parts(vm, job, now_ns);
+	else if (job->result == ATTACH_UNREACHABLE &&
+		 ++vm->tries < VM_BLIND_TRIES)
+		/* nothing was learned: what is known stays for now */
+		vm->retry_ns = now_ns + VM_FAILING_NS;
 	else if (job->result != ATTACH_FOUND)
 		vm_not_found(vm, job, now_ns);
 	else if (!vm_same_boot(vm, job))

@@ -30,6 +30,12 @@ static int slow_registers(struct backend *backend, struct gi_vcpu_regs *ret,
 	return -EIO;
 }
 
+static int nothing_to_prepare(struct backend *backend, bool *ret_changed)
+{
+	*ret_changed = false;
+	return 0;
+}
+
 static void count_destroyed(struct backend *backend)
 {
 	destroyed++;
@@ -39,6 +45,7 @@ static void count_destroyed(struct backend *backend)
 static const struct backend_ops slow_ops = {
 	.name = "slow",
 	.registers = slow_registers,
+	.prepare = nothing_to_prepare,
 	.destroy = count_destroyed,
 };
 
