@@ -19,7 +19,6 @@
 #include "policy_conf.h"
 
 #define MANAGER_EXIT_NS		(10 * NS_PER_S)
-#define MANAGER_MEET_NS		(3 * NS_PER_S)	/* all VMs are known, see vms.h */
 #define MANAGER_JOBS_EXIT_MS	5000
 
 /* VMs. */
@@ -383,7 +382,8 @@ static void manager_try_exit(struct manager *manager)
 	bool late = clock_ns() - manager->stopping_ns >= MANAGER_EXIT_NS;
 	const struct vm *vm;
 
-	if (clock_ns() - manager->start_ns < MANAGER_MEET_NS)
+	/* those not met yet may hold what an earlier daemon stopped */
+	if (!late && manager->host.vms && !vms_told_all(manager->host.vms))
 		return;
 	TAILQ_FOREACH(vm, &manager->vms, entry)
 		if (!late && vm_left(vm, manager->now_ns))

@@ -69,6 +69,7 @@ struct vms {
 	u32 nr_domains;
 	struct process processes[NR_VMS];
 	u32 nr_processes;
+	bool scanned;		/* once, at least */
 };
 
 /* ---- Events ---- */
@@ -113,6 +114,18 @@ int vms_next(struct vms *vms, struct vms_event *ret)
 	*ret = queued->event;
 	free(queued);
 	return 1;
+}
+
+bool vms_told_all(struct vms *vms)
+{
+	bool told;
+
+	pthread_mutex_lock(&vms->lock);
+	told = vms->scanned && !vms->first;
+	for (u32 i = 0; i < vms->nr_processes; i++)
+		told = told && vms->processes[i].reported;
+	pthread_mutex_unlock(&vms->lock);
+	return told;
 }
 
 /* ---- Bringing the two views together; under the lock ---- */
@@ -351,6 +364,9 @@ static void *run(void *opaque)
 		quiet = last == before ? quiet + 1 : 0;
 		if (asked || quiet <= 1 || quiet % SCAN_ANYWAY == 0)
 			scan(vms);
+		pthread_mutex_lock(&vms->lock);
+		vms->scanned = true;
+		pthread_mutex_unlock(&vms->lock);
 	}
 	free(pfds);
 	return NULL;

@@ -34,6 +34,9 @@ int vms_fd(struct vms *vms);
 /* Return: 1 with *ret, 0 nothing more now. */
 int vms_next(struct vms *vms, struct vms_event *ret);
 
+/* Whether vms_next() has told of every VM that there was at the start. */
+bool vms_told_all(struct vms *vms);
+
 /*
  * A monitor for this VM: through libvirt, or the QMP socket of its command
  * line. Blocks up to some seconds: call it off the event loop.
