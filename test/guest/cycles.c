@@ -22,7 +22,7 @@
 #define REST_NS		300000000ull
 #define DELAY_MAX_US	3000
 #define SPEED_WINDOW_US	1000000
-#define SPEED_WINDOWS	40
+#define SPEED_WINDOWS	60
 #define SPEED_UNFAIR	10	/* windows until an unfair one does */
 #define WAIT_FAIR	0.1	/* of its time that a vCPU may wait for the host */
 #define FULL		0.8
@@ -228,36 +228,28 @@ static bool reaches(const struct speed *speed, const struct speed *enough)
 	       speed->share >= enough->share;
 }
 
-/* Best that it is enough, then that it says something, then that it is fast. */
-static bool is_better(const struct speed *a, const struct speed *b,
-		      const struct speed *enough)
-{
-	if (reaches(a, enough) != reaches(b, enough))
-		return reaches(a, enough);
-	if (a->fair != b->fair)
-		return a->fair;
-	return a->counts_per_s > b->counts_per_s;
-}
-
 /*
- * How fast it is: the best of some windows, until one is fair and at least
- * @enough. A thread that is current while the host runs something else is charged
- * for it and then waits for its turn, for seconds: one window says little.
+ * How fast it is: the first fair window that reaches @enough, or the first of all
+ * where the host lets none be fair. A thread that is current while the host runs
+ * something else is charged for it and then waits for its turn, for seconds: one
+ * window says little.
  */
 static struct speed spin_speed(const char *comm, const struct speed *enough)
 {
-	struct speed best = { 0 };
+	struct speed first = { 0 };
 	u32 i;
 
 	for (i = 0; i < SPEED_WINDOWS; i++) {
 		struct speed speed = spin_window(comm);
 
-		if (is_better(&speed, &best, enough))
-			best = speed;
-		if (reaches(&best, enough) && (best.fair || i >= SPEED_UNFAIR))
+		if (reaches(&speed, enough) && speed.fair)
+			return speed;
+		if (reaches(&speed, enough) && !reaches(&first, enough))
+			first = speed;
+		if (i >= SPEED_UNFAIR && reaches(&first, enough))
 			break;
 	}
-	return best;
+	return first;
 }
 
 /*
@@ -274,7 +266,8 @@ static struct speed spin_again(const char *comm, const struct speed *full,
 	do {
 		speed = spin_window(comm);
 		*ret_fair |= full->fair && speed.fair;
-		if (!*ret_fair && i >= SPEED_UNFAIR && reaches(&speed, half))
+		if (!*ret_fair && (i >= SPEED_UNFAIR || !full->fair) &&
+		    reaches(&speed, half))
 			break;
 	} while (!reaches(&speed, full) && ++i < SPEED_WINDOWS);
 	return speed;
