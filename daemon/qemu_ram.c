@@ -111,30 +111,51 @@ int qemu_ram_parse_mtree(const char *text, const char ids[][64], u32 nr_ids,
 	return 0;
 }
 
-/* Names of memory backends, plus those that old machine types make by hand. */
-static int backend_ids(struct monitor *monitor, char ids[][64], u32 *ret_nr)
+int qemu_ram_parse_backends(struct json_object *list,
+			    char ids[QEMU_RAM_IDS][64], u32 *ret_nr,
+			    char why[BACKEND_WHY_LEN])
+{
+	size_t n = json_object_is_type(list, json_type_array) ?
+		json_object_array_length(list) : 0;
+	u32 nr = 0;
+
+	/* Made by hand by old machine types. */
+	strcpy(ids[nr++], "pc.ram");
+	if (n > QEMU_RAM_IDS - nr) {
+		snprintf(why, BACKEND_WHY_LEN,
+			 "the VM has %zu memory backends (query-memdev): %u can be read at most; give it fewer, larger ones",
+			 n, QEMU_RAM_IDS - nr);
+		return -E2BIG;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const char *id = json_member_string(
+			json_object_array_get_idx(list, i), "id");
+
+		if (strlen(id) >= sizeof(ids[0])) {
+			snprintf(why, BACKEND_WHY_LEN,
+				 "the memory backend '%.80s...' has a name of %zu characters: %zu can be read at most; give it a shorter id",
+				 id, strlen(id), sizeof(ids[0]) - 1);
+			return -ENAMETOOLONG;
+		}
+		if (id[0])
+			strcpy(ids[nr++], id);
+	}
+	*ret_nr = nr;
+	return 0;
+}
+
+static int backend_ids(struct monitor *monitor, char ids[QEMU_RAM_IDS][64],
+		       u32 *ret_nr, char why[BACKEND_WHY_LEN])
 {
 	struct json_object *list;
-	size_t n;
-	u32 nr = 0;
 	int err;
 
 	err = monitor_query(monitor, "query-memdev", &list);
 	if (err)
 		return err;
-	strcpy(ids[nr++], "pc.ram");
-	n = json_object_is_type(list, json_type_array) ?
-		json_object_array_length(list) : 0;
-	for (size_t i = 0; i < n && nr < QEMU_RAM_IDS; i++) {
-		const char *id = json_member_string(
-			json_object_array_get_idx(list, i), "id");
-
-		if (id[0] && strlen(id) < 64)
-			strcpy(ids[nr++], id);
-	}
+	err = qemu_ram_parse_backends(list, ids, ret_nr, why);
 	json_object_put(list);
-	*ret_nr = nr;
-	return 0;
+	return err;
 }
 
 /* Where QEMU has the byte at @gpa. */
@@ -168,13 +189,14 @@ static int find_hva(struct monitor *monitor, struct qemu_ram_range *range)
 	return err;
 }
 
-static int layout_by_monitor(struct qemu_ram *ram, struct monitor *monitor)
+static int layout_by_monitor(struct qemu_ram *ram, struct monitor *monitor,
+			     char why[BACKEND_WHY_LEN])
 {
 	char ids[QEMU_RAM_IDS][64], *text;
 	u32 nr_ids;
 	int err;
 
-	err = backend_ids(monitor, ids, &nr_ids);
+	err = backend_ids(monitor, ids, &nr_ids, why);
 	if (err)
 		return err;
 	err = monitor_hmp(monitor, "info mtree -f", &text);
@@ -336,8 +358,9 @@ static int find_layout(struct qemu_ram *ram, struct monitor *monitor,
 				 cmdline->machine, cmdline->memory_bytes >> 20);
 		return err;
 	}
-	err = layout_by_monitor(ram, monitor);
-	if (err)
+	why[0] = '\0';
+	err = layout_by_monitor(ram, monitor, why);
+	if (err && !why[0])
 		snprintf(why, BACKEND_WHY_LEN,
 			 "the monitor does not tell the layout of RAM (info mtree -f, gpa2hva): %s",
 			 strerror(-err));

@@ -22,6 +22,8 @@
 #define QEMU_RAM_RANGES	256
 #define QEMU_RAM_IDS	64
 
+struct json_object;
+
 /* A range of guest RAM inside QEMU. */
 struct qemu_ram_range {
 	u64 gpa;
@@ -55,6 +57,17 @@ struct qemu_ram {
  */
 int qemu_ram_parse_mtree(const char *text, const char ids[][64], u32 nr_ids,
 			 struct qemu_ram_range *ret, u32 *ret_nr);
+
+/**
+ * qemu_ram_parse_backends() - names of memory backends
+ * @list: what "query-memdev" returned
+ * @ids: room for them, and for one that old machine types make by hand
+ * @why: one line for a person on failure
+ * Return: 0; -E2BIG, -ENAMETOOLONG: RAM would be missing without notice.
+ */
+int qemu_ram_parse_backends(struct json_object *list,
+			    char ids[QEMU_RAM_IDS][64], u32 *ret_nr,
+			    char why[BACKEND_WHY_LEN]);
 
 /**
  * qemu_ram_open() - find RAM and get at it
