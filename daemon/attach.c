@@ -11,7 +11,7 @@
 
 #include "clock.h"
 
-#define ATTACH_MAX_VCPUS 64
+#define ATTACH_MAX_VCPUS 64	/* any vCPU leads to the kernel */
 #define ATTACH_TRIES 8
 #define ATTACH_THREADS 4
 

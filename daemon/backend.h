@@ -65,7 +65,7 @@ struct backend {
 struct backend_ops {
 	const char *name;	/* "qemu" */
 
-	/* Registers of all vCPUs. May hold the VM for a moment. */
+	/* Registers of the first @max vCPUs. May hold the VM for a moment. */
 	int (*registers)(struct backend *backend, struct gi_vcpu_regs *ret,
 			 u32 max, u32 *ret_nr);
 

@@ -86,7 +86,7 @@ int qemu_registers_parse(const char *text, struct gi_vcpu_regs *ret, u32 max,
 	for (; *text; text++) {
 		if (word_start && !strncmp(text, "CPU#", 4)) {
 			if (nr == max)
-				return -E2BIG;
+				break;
 			regs = &ret[nr++];
 			memset(regs, 0, sizeof(*regs));
 		} else if (word_start && regs) {
