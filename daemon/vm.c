@@ -111,7 +111,6 @@ static void vm_start_job(struct vm *vm, u64 now_ns)
 		attach_job_destroy(job);
 		vm->lent = false;
 		vm->retry_ns = now_ns + NS_PER_S;
-		vm->seeking = false;
 		return;
 	}
 	vm->job = job;
@@ -125,6 +124,7 @@ static void vm_seek_monitor(struct vm *vm, u64 now_ns)
 {
 	vm->seeking = true;
 	vm_start_job(vm, now_ns);
+	vm->seeking = vm->job != NULL;
 }
 
 void vm_look_again(struct vm *vm, u64 now_ns)
@@ -347,6 +347,11 @@ static void vm_sought(struct vm *vm, struct attach_job *job, u64 now_ns)
 {
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
 
+	/* a monitor, but not the rest: the backend in use still has none */
+	if (job->result != ATTACH_FOUND && !job->no_monitor[0]) {
+		vm->monitor_ns = now_ns + VM_MONITOR_NS;
+		return;
+	}
 	vm_note_monitor(vm, job, now_ns);
 	if (job->result != ATTACH_FOUND || vm->no_monitor[0])
 		return;
