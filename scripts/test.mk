@@ -27,7 +27,7 @@ help:
 ## make check-guests   real Debian guests: GUESTS="6.1 sid" to choose
 ## make check-daemon   monarchd and monarchctl, end to end: CASES="..." to choose
 ## make check-backend  the qemu backend on real VMs, with libvirt and without
-## make check-kbuild   the core compiles as a kernel module (6.1, 6.12)
+## make check-kbuild   the core compiles as a kernel module (6.1, 6.12, sid)
 ## make check-types    BTF and DWARF give the same offsets
 ## make check-dwarf-full  the same with a whole -dbg package (downloads 860 MB)
 ## make soak           10 000 stop/resume cycles per kernel and more
