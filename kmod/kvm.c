@@ -31,6 +31,7 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/hashtable.h>
+#include <linux/kallsyms.h>
 #include <linux/kthread.h>
 #include <linux/kvm_host.h>
 #include <linux/mmu_notifier.h>
@@ -582,11 +583,16 @@ struct scan {
 	int nr, max;
 };
 
+/* By its name, which anybody can give, and by whose code serves it. */
 static bool is_vm_file(const struct file *file)
 {
-	return file->f_op && file->f_op->owner &&
-	       !strncmp(file->f_op->owner->name, "kvm", 3) &&
-	       !strcmp(file->f_path.dentry->d_name.name, "kvm-vm");
+	char symbol[KSYM_SYMBOL_LEN];
+
+	if (strcmp(file->f_path.dentry->d_name.name, "kvm-vm"))
+		return false;
+	sprint_symbol_no_offset(symbol,
+				(unsigned long)file->f_op->unlocked_ioctl);
+	return !strncmp(symbol, "kvm_vm_ioctl [kvm", strlen("kvm_vm_ioctl [kvm"));
 }
 
 static u32 vm_refusals(struct kvm *kvm)
