@@ -16,7 +16,13 @@
  *	apply        explicit plans: all or nothing
  *	tick         sampling by the module's own clock
  *	regs         REGS and VM_INFO fit the guest
+ *	leave NAME   stop it, make the file "stopped", wait for the file "go",
+ *	             and leave it to the module
+ *	running NAME it is not stopped, or will soon be running
+ *	outlive NAME stop it and sample, make the file "watching", until the VM is
+ *	             gone; then every command says so
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -625,6 +631,64 @@ static void test_regs(void)
 		die("no RAM");
 }
 
+static void touch(const char *name)
+{
+	int fd = open(name, O_CREAT | O_WRONLY, 0600);
+
+	if (fd < 0)
+		die("%s: %s", name, strerror(errno));
+	close(fd);
+}
+
+static void test_leave(void)
+{
+	struct monarch_target target = pick(argument);
+
+	stop(&target);
+	wait_at_rest(&target);
+	touch("stopped");
+	while (access("go", F_OK))
+		sleep_ms(10);
+}
+
+static void test_running(void)
+{
+	struct monarch_target target = pick(argument);
+
+	wait_nothing_stopped();
+	wait_progress(&target);
+}
+
+static void expect_gone(void)
+{
+	struct monarch_target target = {};
+	struct monarch_edit edit = {
+		.size = sizeof(edit), .nr = 1, .targets = (uintptr_t)&target,
+	};
+	struct monarch_vm_info info = { .size = sizeof(info) };
+
+	if (!ioctl(vm.fd, MONARCH_STOP, &edit) || errno != ENODEV)
+		die("STOP: ENODEV expected, found %s", strerror(errno));
+	if (!ioctl(vm.fd, MONARCH_VM_INFO, &info) || errno != ENODEV)
+		die("VM_INFO: ENODEV expected, found %s", strerror(errno));
+}
+
+static void test_outlive(void)
+{
+	struct monarch_target target = pick(argument);
+	struct monarch_sample sample = { .size = sizeof(sample), .full = 1 };
+	u64 end = now_ns() + WAIT_MS * 1000000ull;
+
+	stop(&target);
+	tick(10000000);
+	touch("watching");
+	while (!ioctl(vm.fd, MONARCH_SAMPLE, &sample) || errno != ENODEV)
+		if (now_ns() > end)
+			die("the VM does not end: %s", strerror(errno));
+	expect_gone();
+	tick(0);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -639,6 +703,9 @@ static const struct {
 	{ "apply", test_apply },
 	{ "tick", test_tick },
 	{ "regs", test_regs },
+	{ "leave", test_leave },
+	{ "running", test_running },
+	{ "outlive", test_outlive },
 };
 
 int main(int argc, char **argv)
