@@ -372,19 +372,6 @@ int main(int argc, char **argv)
 	pid = atoi(argv[1]);
 	race_attach(pid);
 	device = device_open();
-	while (true) {
-		struct monarch_attach args = {
-			.size = sizeof(args), .pid = pid,
-		};
-
-		if (!ioctl(device, MONARCH_ATTACH, &args)) {
-			close(args.fd);
-			sleep_ms(100);
-			break;
-		}
-		check("ATTACH", "again", EBUSY, errno);
-		sleep_ms(10);
-	}
 	vm_attach(&vm, device, pid);
 	TRY(EBUSY, device, MONARCH_ATTACH, monarch_attach, .pid = pid);
 	all_commands(device, vm.fd);
