@@ -122,27 +122,49 @@ static void forget(struct guest *guest)
 	}
 }
 
-int guest_set(struct guest *guest, const void *blob, u32 len,
-	      const struct gi_boot *boot)
+/* Beside what is there: that stays if this turns out to be nothing. */
+struct candidate {
+	struct gi_layout layout;
+	struct gi_kernel kernel;
+};
+
+static int candidate_init(struct candidate *new, struct guest *guest,
+			  const void *blob, u32 len, const struct gi_boot *boot)
 {
 	u32 missing;
 	int err;
 
-	forget(guest);
-	if (!boot)
-		return 0;
-	err = gi_layout_decode(blob, len, &guest->layout);
-	if (err)
+	if (gi_layout_decode(blob, len, &new->layout))
 		return -EUCLEAN;
-	guest->boot = *boot;
-	err = gi_kernel_init(&guest->kernel, &guest->memory, &guest->layout,
-			     &guest->boot);
+	err = gi_kernel_init(&new->kernel, &guest->memory, &new->layout, boot);
 	if (err)
 		return err == -EINVAL ? -EUCLEAN : err;
-	if (!gi_linux_walk_supported(&guest->layout, &missing))
-		return -ENOENT;
-	guest->known = true;
-	return 0;
+	return gi_linux_walk_supported(&new->layout, &missing) ? 0 : -ENOENT;
+}
+
+int guest_set(struct guest *guest, const void *blob, u32 len,
+	      const struct gi_boot *boot)
+{
+	struct candidate *new;
+	int err;
+
+	if (!boot) {
+		forget(guest);
+		return 0;
+	}
+	new = kvzalloc(sizeof(*new), GFP_KERNEL);
+	if (!new)
+		return -ENOMEM;
+	err = candidate_init(new, guest, blob, len, boot);
+	if (!err) {
+		forget(guest);
+		guest->layout = new->layout;
+		guest->kernel = new->kernel;
+		guest->kernel.layout = &guest->layout;
+		guest->known = true;
+	}
+	kvfree(new);
+	return err;
 }
 
 static void head_update(struct table *table, const struct gi_snapshot *snap)

@@ -31,7 +31,6 @@ struct guest {
 	u32 reads;
 	struct gi_layout layout;
 	struct gi_kernel kernel;
-	struct gi_boot boot;
 	struct gi_snapshot snaps[2];
 	struct gi_activity activity[2];
 	u32 active;
@@ -50,7 +49,7 @@ void guest_end(struct guest *guest);
 /*
  * guest_set() - what runs here, from now on; between begin and end
  * @boot: NULL: nothing that we know
- * Return: 0; -EUCLEAN or -ENOENT as SET_GUEST says.
+ * Return: 0; -EUCLEAN or -ENOENT as SET_GUEST says, -ENOMEM: all is as before.
  */
 int __must_check guest_set(struct guest *guest, const void *blob, u32 len,
 			   const struct gi_boot *boot);

@@ -192,25 +192,31 @@ struct guest_job {
 
 static bool same_boot(const struct guest *guest, const struct gi_boot *boot)
 {
-	return guest->known && boot && guest->boot.slide == boot->slide &&
-	       guest->boot.phys_base == boot->phys_base &&
-	       guest->boot.pgd == boot->pgd;
+	const struct gi_boot *now = &guest->kernel.boot;
+
+	return guest->known && now->slide == boot->slide &&
+	       now->phys_base == boot->phys_base && now->pgd == boot->pgd;
 }
 
 static int job_guest(struct vm *vm, void *arg)
 {
 	struct guest_job *job = arg;
+	bool same;
 	int err;
 
 	if (!vm->link)
 		return -ENODEV;
+	/* Without a guest, what is stopped could not be resumed. */
+	if (!job->boot && vm->nr_stops)
+		return -EBUSY;
 	err = guest_begin(vm->guest, false);
 	if (err)
 		return err;
-	/* What was stopped in another boot is gone with it. */
-	if (!same_boot(vm->guest, job->boot))
-		stops_forget(vm);
+	same = job->boot && same_boot(vm->guest, job->boot);
 	err = guest_set(vm->guest, job->blob, job->len, job->boot);
+	/* What was stopped in another boot is gone with it. */
+	if (!err && !same)
+		stops_forget(vm);
 	guest_end(vm->guest);
 	return err;
 }

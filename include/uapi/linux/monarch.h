@@ -263,7 +263,8 @@ enum monarch_fact_id {
  *               physical address is no RAM or the host cannot supply it now
  *   ENOENT      ATTACH: there is no such VM. Others: SET_GUEST has not been
  *               given, or the layout lacks what the command needs
- *   EBUSY       ATTACH: this VM is attached already
+ *   EBUSY       ATTACH: this VM is attached already. SET_GUEST without a guest:
+ *               something is stopped in the one that is known
  *   ENODEV      the VM is gone; all that is left is to close the descriptor
  *   EAGAIN      not now: the VM is paused or its vCPUs are in a state that
  *               forbids edits; read: no tick yet and the device is O_NONBLOCK
@@ -541,12 +542,13 @@ struct monarch_boot_cpu {
 
 /**
  * struct monarch_set_guest - MONARCH_SET_GUEST: what runs in this VM
- * May be given again (the guest has rebooted). The stops of the guest before
- * are forgotten if it is another boot (@slide, @phys_base, @pgd differ).
+ * May be given again (the guest has rebooted); an error leaves what was given
+ * before. The stops of the guest before are forgotten if it is another boot
+ * (@slide, @phys_base, @pgd differ).
  * @blob, @blob_len: a layout blob
  * @slide, @phys_base, @page_offset, @pgd, @levels: where this boot put the
  *	kernel, as in guestinfo/core/kernel.h. All zero, with @blob_len and
- *	@nr_cpus: there is no guest that we know
+ *	@nr_cpus: there is no guest that we know; first RESUME all
  * @nr_cpus, @cpus: struct monarch_boot_cpu[], 1 to MONARCH_VCPUS_MAX
  */
 struct monarch_set_guest {
