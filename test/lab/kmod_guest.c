@@ -9,6 +9,7 @@
  *	ps           print "pid name" of all user processes
  *	stop NAME    it stops, executes nothing, and goes on
  *	cycles N     stop and resume random processes N times under load
+ *	trapped N    the same, with every CR3 write trapped
  *	lease        stops that are not renewed end by themselves
  *	close        stops end with the descriptor
  *	killed       ... and with the process that had it
@@ -377,6 +378,27 @@ static void test_cycles(void)
 		die("no kick, wake-up or edit in all that");
 }
 
+static void test_trapped(void)
+{
+	struct monarch_account methods = {
+		.size = sizeof(methods), .methods = MONARCH_ACCOUNT_CR3,
+	};
+	struct monarch_vcpu vcpu;
+
+	must("ACCOUNT", vm.fd, MONARCH_ACCOUNT, &methods);
+	expect("methods", MONARCH_ACCOUNT_CR3 | MONARCH_ACCOUNT_SAMPLE,
+	       methods.methods);
+	test_cycles();
+	for (u32 i = 0; i < vm.table->nr_vcpus; i++) {
+		vm_vcpu(&vm, i, &vcpu);
+		printf("vcpu %u: %llu exits, %llu for CR3, %llu switches, flags 0x%x\n",
+		       i, vcpu.exits, vcpu.cr3_exits, vcpu.switches,
+		       vcpu.flags);
+		if (!vcpu.cr3_exits || !vcpu.switches)
+			die("vcpu %u never switched", i);
+	}
+}
+
 static void lease(u64 ns)
 {
 	struct monarch_lease args = { .size = sizeof(args), .ns = ns };
@@ -704,6 +726,7 @@ static const struct {
 	{ "ps", test_ps },
 	{ "stop", test_stop },
 	{ "cycles", test_cycles },
+	{ "trapped", test_trapped },
 	{ "lease", test_lease },
 	{ "close", test_close },
 	{ "killed", test_killed },
