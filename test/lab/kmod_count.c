@@ -66,7 +66,7 @@ static u64 sum_of(const char *name)
 }
 
 struct total {
-	u64 cr3_exits, guest, spaces, other, entries, exits;
+	u64 cr3_exits, guest, spaces, other, entries, exits, storms;
 };
 
 static void add_up(struct vm *vm, struct total *ret)
@@ -80,6 +80,7 @@ static void add_up(struct vm *vm, struct total *ret)
 		ret->guest += vcpu.guest_cycles;
 		ret->entries += vcpu.entries;
 		ret->exits += vcpu.exits;
+		ret->storms += vcpu.storms;
 		ret->other += vcpu.evicted_cycles + vcpu.nested_cycles +
 			      vcpu.unknown_cycles;
 		for (u32 j = 0; j < ARRAY_SIZE(vcpu.spaces); j++)
@@ -114,6 +115,8 @@ static void check_pass(struct vm *vm, bool trap)
 	add_up(vm, &before);
 	writes = pass();
 	add_up(vm, &after);
+	if (after.storms != before.storms)
+		die("the trap has paused: give the guest more work per turn");
 	if (after.cr3_exits - before.cr3_exits != (trap ? writes : 0))
 		die("with the trap %s: %llu CR3 exits for %llu writes",
 		    trap ? "on" : "off", after.cr3_exits - before.cr3_exits,

@@ -9,9 +9,10 @@
 
 rmmod monarch 2> /dev/null || :
 insmod "/build/kmod-$L1/monarch.ko"
-kmod_count 100 --spaces 3 --rounds 30 --work 10,2000,300 --reloads 2
-kmod_count 10 --spaces 16 --rounds 200 --work 100
-kmod_count 6 --vcpus 2 --spaces 4 --rounds 100 --work 1000 --irqchip \
+# Enough work for writes to be no storm, at which the trap would pause.
+kmod_count 100 --spaces 3 --rounds 30 --work 20000,100000,50000 --reloads 2
+kmod_count 10 --spaces 16 --rounds 100 --work 50000
+kmod_count 6 --vcpus 2 --spaces 4 --rounds 100 --work 50000 --irqchip \
 	--kick 0xfb --halts 1
 # The trap is gone with us: nobody left it behind.
 count_exits tinyvm --rounds 100 > /dev/null
