@@ -95,10 +95,10 @@ check-guests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
 check-daemon: all
 	@BUILD="$(BUILD)" scripts/check-daemon $(CASES)
 
-lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS) $(LAB_TESTS)) all
 	@BUILD="$(BUILD)" scripts/lab shell $(LAB)
 
-check-lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+check-lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS) $(LAB_TESTS)) all
 	@BUILD="$(BUILD)" scripts/check-lab $(CASES)
 
 check-backend: $(BUILD)/test/guest/backend_guest
