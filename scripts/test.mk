@@ -6,6 +6,7 @@
 #   check-fuzz       every fuzzer for FUZZ_SECONDS
 #   check-guests     real Debian guests
 #   check-daemon     monarchd and monarchctl on VMs of libvirt and others
+#   check-lab        real KVM in emulated machines, Debian's kernels in both
 
 FUZZ_SECONDS ?= 60
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -13,7 +14,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 
 .PHONY: help deps check check-quick check-static check-build check-unit \
 	check-fuzz check-guests check-backend check-daemon check-kbuild check-types check-dwarf-full soak \
-	bench demo clean unit-run fuzzers fuzz-programs
+	bench demo clean unit-run fuzzers fuzz-programs lab check-lab check-kmod
 
 help:
 	@sed -n 's/^## //p' Makefile scripts/test.mk
@@ -27,7 +28,10 @@ help:
 ## make check-guests   real Debian guests: GUESTS="6.1 sid" to choose
 ## make check-daemon   monarchd and monarchctl, end to end: CASES="..." to choose
 ## make check-backend  the qemu backend on real VMs, with libvirt and without
-## make check-kbuild   the core compiles as a kernel module (6.1, 6.12)
+## make lab            a shell in the nested lab: LAB="--l1 sid --smp 2" to choose
+## make check-lab      KVM's part, in the nested lab: CASES="kvm 6.1" to choose
+## make check-kmod     monarch.ko builds cleanly (6.1, 6.12, sid), links with nothing of kvm
+## make check-kbuild   the core compiles as a kernel module (6.1, 6.12, sid)
 ## make check-types    BTF and DWARF give the same offsets
 ## make check-dwarf-full  the same with a whole -dbg package (downloads 860 MB)
 ## make soak           10 000 stop/resume cycles per kernel and more
@@ -57,7 +61,7 @@ check-build: deps
 .PHONY: tests guest-tests
 guest-tests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS))
 
-tests: $(patsubst %.c,$(BUILD)/%,$(UNIT) $(GUEST_TESTS) $(BENCH)) $(BUILD)/test/core/suite
+tests: $(patsubst %.c,$(BUILD)/%,$(UNIT) $(GUEST_TESTS) $(BENCH) $(LAB_TESTS)) $(BUILD)/test/core/suite
 
 unit-run: $(patsubst %.c,$(BUILD)/%,$(UNIT)) $(BUILD)/test/core/suite
 	@scripts/run-units $^
@@ -82,6 +86,9 @@ $(BUILD)/test/fuzz/%: $(BUILD)/test/fuzz/%.o $(BUILD)/test/core/fake_guest.o \
 check-fuzz: fuzzers
 	@scripts/run-fuzzers $(FUZZ_SECONDS) $(patsubst %.c,$(BUILD)/fuzz/%,$(FUZZ))
 
+check-kmod: deps
+	@BUILD="$(BUILD)" scripts/check-kmod
+
 check-kbuild: deps
 	@scripts/check-kbuild
 
@@ -100,6 +107,17 @@ check-guests: deps
 check-daemon: deps
 	$(Q)$(MAKE) --no-print-directory all
 	@BUILD="$(BUILD)" scripts/check-daemon $(CASES)
+
+.PHONY: lab-tests
+lab-tests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS) $(LAB_TESTS))
+
+lab: deps
+	$(Q)$(MAKE) --no-print-directory lab-tests all
+	@BUILD="$(BUILD)" scripts/lab shell $(LAB)
+
+check-lab: check-kmod
+	$(Q)$(MAKE) --no-print-directory lab-tests all
+	@BUILD="$(BUILD)" scripts/check-lab $(CASES)
 
 check-backend: deps
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/test/guest/backend_guest
