@@ -178,13 +178,15 @@ static void conf_period(struct conf *conf, const char *value)
 	u32 quanta = 0;
 
 	conf->has_period = true;
-	if (!policy_value_number(value, &quanta) && quanta)
+	if (!policy_value_number(value, &quanta) && quanta) {
 		conf->period_quanta = quanta;
-	else if (!policy_value_time(value, &ns) && ns)
+	} else if (!policy_value_time(value, &ns) && ns) {
 		conf->policy->period_ns = ns;
-	else
+		conf->period_quanta = 0;
+	} else {
 		conf_error(conf, conf->line, "Period= wants a number of quanta such as \"10\" or a time such as \"100ms\", found \"%s\"",
 			   conf_show(value));
+	}
 }
 
 static void conf_threshold(struct conf *conf, const char *value)
@@ -545,7 +547,6 @@ static struct policy *conf_new_policy(struct policies *policies,
 	*policy = (struct policy){
 		.type = POLICY_IDLE,
 		.quantum_ns = 10000000,
-		.period_ns = 100000000,
 		.threshold_ppm = 50000,
 		.quiet_ns = 100000000,
 	};
@@ -563,6 +564,7 @@ int policy_conf_add(struct policies *policies, const char *file,
 		.end = text + len,
 		.errors = errors,
 		.first_set = policies->nr_sets,
+		.period_quanta = 10,
 	};
 
 	if (policies->nr_policies == POLICY_MAX) {

@@ -46,6 +46,21 @@ static int parse(const char *text, size_t len, struct policies **ret,
 	return result;
 }
 
+/* What is not said: ten quanta, however long a quantum is. */
+static void test_default_period(void **state)
+{
+	static const char text[] = "[Policy]\nType=idle\nQuantum=900ms\n"
+				   "Stop=a\n[Set a]\nProcess=x\n";
+	struct policies *policies;
+	char *errors;
+
+	assert_int_equal(parse(text, strlen(text), &policies, &errors), 0);
+	assert_string_equal(errors, "");
+	assert_int_equal(policies->policies[0].period_ns, 9000000000ull);
+	free(errors);
+	policies_destroy(policies);
+}
+
 static void test_good(void **state)
 {
 	struct policies *policies;
@@ -397,6 +412,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_default_period),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_all_errors),
 		cmocka_unit_test(test_error_flood),
