@@ -9,4 +9,4 @@
 rmmod monarch 2> /dev/null || :
 insmod "/build/kmod-$L1/monarch.ko"
 kmod_dirty
-rmmod monarch
+unload monarch
