@@ -73,8 +73,8 @@ void edit_fault_in(struct link *link, const struct gi_plan *plan)
 
 	/* What can not be had now fails under the hold, and is taken back. */
 	for (i = 0; i < plan->nr_steps; i++)
-		if (plan->steps[i].write)
-			(void)!link_fault_in(link, plan->steps[i].gpa);
+		(void)!link_fault_in(link, plan->steps[i].gpa,
+				     plan->steps[i].write);
 }
 
 u32 edit_kick(struct link *link, const struct gi_plan *plan)

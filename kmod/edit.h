@@ -22,7 +22,7 @@ int __must_check edit_apply(struct link *link, struct gi_memory *memory,
 			    const struct gi_plan *plan, u64 *old,
 			    u32 *ret_step);
 
-/* Not under the hold: have the host ready for the writes of @plan. */
+/* Not under the hold: have the host ready for what @plan compares and writes. */
 void edit_fault_in(struct link *link, const struct gi_plan *plan);
 
 /* Not under the hold: send the kicks of @plan. Return: how many went. */

@@ -1083,14 +1083,14 @@ int link_read(struct link *link, u64 gpa, void *buf, u32 len, bool may_fault)
 	return 0;
 }
 
-int link_fault_in(struct link *link, u64 gpa)
+int link_fault_in(struct link *link, u64 gpa, bool write)
 {
 	unsigned long hva;
 	u32 len = 1;
 
 	if (!slot_at(link, gpa, &hva, &len))
 		return -EFAULT;
-	return fault_in(link->mm, hva, true);
+	return fault_in(link->mm, hva, write);
 }
 
 /* ---- holding ---- */

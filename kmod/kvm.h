@@ -102,8 +102,8 @@ u32 link_ranges(const struct link *link, struct monarch_ram_range *ret,
 int __must_check link_read(struct link *link, u64 gpa, void *buf, u32 len,
 			   bool may_fault);
 
-/* Have the host ready to write there. Return: 0, or -EFAULT. */
-int __must_check link_fault_in(struct link *link, u64 gpa);
+/* Have the host ready for a read or a write there. Return: 0, or -EFAULT. */
+int __must_check link_fault_in(struct link *link, u64 gpa, bool write);
 
 /* ---- holding ---- */
 

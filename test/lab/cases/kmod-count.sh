@@ -17,4 +17,4 @@ kmod_count 6 --vcpus 2 --spaces 4 --rounds 100 --work 50000 --irqchip \
 # The trap is gone with us: nobody left it behind.
 count_exits tinyvm --rounds 100 > /dev/null
 expect "CR3 exits afterwards" 0 "$(exits_for $exit_write_cr3)"
-rmmod monarch
+unload monarch

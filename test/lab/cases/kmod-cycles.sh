@@ -13,4 +13,4 @@ l2 run guest --kernel "$L1" --mode churn
 kmod_guest "$(cat "$(l2 dir guest)/pid")" cycles "${CYCLES:-1000}"
 l2 check guest
 l2 stop guest
-rmmod monarch
+unload monarch

@@ -36,4 +36,4 @@ for name in apply tick lease close killed hybrid; do
 done
 l2 check guest
 l2 stop guest
-rmmod monarch
+unload monarch

@@ -25,7 +25,7 @@ sleep 2
 kill -CONT "$pid"
 kmod_guest "$pid" running spin
 l2 check guest
-rmmod monarch
+unload monarch
 
 # A VM that ends while it is watched, sampled and partly stopped.
 insmod "/build/kmod-$L1/monarch.ko"
@@ -34,14 +34,6 @@ left=$!
 while ! [ -e watching ]; do sleep 0.1; done
 kill -9 "$pid"
 wait "$left"
-# unload MODULE: the end of a process is not over when it is dead
-unload() {
-	for i in 1 2 3 4 5 6 7 8 9 10; do
-		rmmod "$1" 2> /dev/null && return
-		sleep 1
-	done
-	fail "$1 cannot be unloaded: $(grep "^$1 " /proc/modules)"
-}
 unload monarch
 # Nobody holds the dead VM, so KVM can go.
 unload kvm_amd

@@ -10,7 +10,7 @@ module=/build/kmod-$L1/monarch.ko
 
 insmod "$module"
 kmod_info
-rmmod monarch
+unload monarch
 insmod "$module"
 rmmod kvm_amd kvm
 kmod_info > info
@@ -22,4 +22,4 @@ done
 kmod_info > info
 expect "features with it again" 6 "$(grep -c ': on$' info)"
 tinyvm --rounds 100 > /dev/null
-rmmod monarch
+unload monarch

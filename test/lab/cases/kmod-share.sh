@@ -16,4 +16,4 @@ l2 check one
 l2 check two
 l2 stop one
 l2 stop two
-rmmod monarch
+unload monarch

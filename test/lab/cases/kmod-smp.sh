@@ -16,4 +16,4 @@ kmod_guest "$pid" trapped 200
 kmod_guest "$pid" tick
 l2 check guest
 l2 stop guest
-rmmod monarch
+unload monarch

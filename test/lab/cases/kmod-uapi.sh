@@ -19,4 +19,4 @@ echo >&8
 exec 8>&-
 wait $!
 expect "passes" 2 "$(wc -l < counts)"
-rmmod monarch
+unload monarch

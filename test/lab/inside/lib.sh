@@ -50,3 +50,12 @@ exits_for() {
 # AMD's numbers (Architecture Programmer's Manual, volume 2, appendix C).
 exit_write_cr3=19
 exit_hlt=120
+
+# unload MODULE: what it owes after its last descriptor's end takes a moment
+unload() {
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		rmmod "$1" 2> /dev/null && return
+		sleep 1
+	done
+	fail "$1 cannot be unloaded ($try tries): $(grep "^$1 " /proc/modules)"
+}
