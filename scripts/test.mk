@@ -13,7 +13,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 
 .PHONY: help deps check check-quick check-static check-build check-unit \
-	check-fuzz check-guests check-backend check-daemon check-kbuild check-types check-dwarf-full soak \
+	check-fuzz check-guests check-backend check-daemon check-daemon-san check-kbuild check-types check-dwarf-full soak \
 	bench demo clean unit-run fuzzers fuzz-programs lab check-lab check-kmod
 
 help:
@@ -27,6 +27,7 @@ help:
 ## make check-fuzz     every fuzzer, FUZZ_SECONDS (60) each
 ## make check-guests   real Debian guests: GUESTS="6.1 sid" to choose
 ## make check-daemon   monarchd and monarchctl, end to end: CASES="..." to choose
+## make check-daemon-san   the same, both under sanitizers
 ## make check-backend  the qemu backend on real VMs, with libvirt and without
 ## make lab            a shell in the nested lab: LAB="--l1 sid --smp 2" to choose
 ## make check-lab      KVM's part, in the nested lab: CASES="kvm 6.1" to choose
@@ -107,6 +108,11 @@ check-guests: deps
 check-daemon: deps
 	$(Q)$(MAKE) --no-print-directory all
 	@BUILD="$(BUILD)" scripts/check-daemon $(CASES)
+
+# The same with monarchd and monarchctl under sanitizers: what CI runs.
+check-daemon-san:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN="$(SANITIZE)" OPT="-O1 -g" \
+		WERROR=-Werror check-daemon
 
 .PHONY: lab-tests
 lab-tests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS) $(LAB_TESTS))
