@@ -8,6 +8,8 @@
 
 l2 run guest --kernel "$L1" --mode few
 processes "$(l2 dir guest)"
+# Not before: a process that comes and goes between two looks is in ps alone.
+l2 sh guest 'load churn -n churn0 50000 & load threads 50000 & load vfork &'
 cycles "$(l2 dir guest)" 30
 l2 check guest
 l2 stop guest
