@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How the daemon reaches a VM: its RAM, its registers, hold / apply / release.
- * Implementations: backend_qemu.c (no module); later backend_kernel.c.
+ * How the daemon reaches a VM. The daemon says what it wants (see all
+ * processes, stop these, resume those); a backend knows how:
+ *
+ *   backend_qemu.c    QEMU's RAM and gdb stub: samples by walking the guest's
+ *                     memory from here (walk.h), edits by hold, plan, apply,
+ *                     release (held_edit.h)
  */
 #ifndef DAEMON_BACKEND_H
 #define DAEMON_BACKEND_H
 
 #include <sys/types.h>
 
-#include "../guestinfo/core/edit.h"
-#include "../guestinfo/core/memory.h"
+#include "../guestinfo/core/linux_stop.h"
 #include "../guestinfo/find/find.h"
 
 #define BACKEND_WHY_LEN 512
+#define BACKEND_TARGETS_MAX 256
 
 /* Sends a QEMU monitor command to a VM, whoever owns its monitor. */
 struct monitor {
@@ -48,8 +52,59 @@ struct vm_identity {
 
 /* One vCPU as the host sees it. */
 struct vcpu_time {
-	u64 cpu_ns;		/* host CPU time of its thread */
+	u64 cpu_ns;		/* time that it ran */
 	u64 wait_ns;		/* time it waited on the host's run queue */
+};
+
+/**
+ * struct backend_sample - what a sample brought
+ * @snapshot: the backend's, until the next sample() or set_guest()
+ * @all: it is a new one. Else only @running of it are newer, the rest is as it
+ *	was: nothing else was scheduled in the guest
+ * @running: indices of processes in @snapshot, those on a CPU
+ */
+struct backend_sample {
+	const struct gi_snapshot *snapshot;
+	bool all;
+	u32 nr_running;
+	u32 running[GI_MAX_CPUS];
+};
+
+/*
+ * BACKEND_SETTLE has no process: it ends wake-ups that borrowed a reference and
+ * that the guest has taken (gi_plan_settle()).
+ */
+enum backend_act { BACKEND_STOP, BACKEND_RESUME, BACKEND_SETTLE };
+
+/**
+ * struct backend_target - something to be done, and what came of it
+ * @refusal: why nothing was done
+ * @error: 0; or with what applying the plan failed: -ESTALE memory changed
+ *	meanwhile, -EFAULT it is no RAM. Nothing was written, try again
+ * @wrote: something was; if not, without refusal and error: it is as wanted
+ * @result: of the plan
+ */
+struct backend_target {
+	enum backend_act act;
+	struct gi_target target;
+	enum gi_refusal refusal;
+	int error;
+	bool wrote;
+	struct gi_stop_result result;
+};
+
+/**
+ * struct backend_edit - how an edit went
+ * @done: targets that have a result; the rest is for another time
+ * @holds: that it took; 0: none was needed
+ * @hold_ns: the longest of them, vCPUs stopped
+ * @wait_ns: spent until the vCPUs stood
+ */
+struct backend_edit {
+	u32 done;
+	u32 holds;
+	u64 hold_ns;
+	u64 wait_ns;
 };
 
 struct backend {
@@ -70,10 +125,48 @@ struct backend_ops {
 			 u32 max, u32 *ret_nr);
 
 	/*
-	 * Stop all vCPUs. Return: 0; -EBUSY the VM is paused, saved or migrating
-	 * by somebody else's wish; -ENOTCONN it is gone; -EOPNOTSUPP, see
-	 * no_edit_why; -ETIMEDOUT it did not stop in time.
+	 * What runs in the VM from now on: @kernel, which stays where it is, as
+	 * found in @found; NULL both: nothing that we know. Snapshots of before are
+	 * gone. Return: 0; -errno @why says, and there is no guest.
 	 */
+	int (*set_guest)(struct backend *backend, const struct gi_kernel *kernel,
+			 const struct gi_found *found,
+			 char why[BACKEND_WHY_LEN]);
+
+	/*
+	 * See all processes. @full: something was changed behind the guest's
+	 * back, read all. Return: 0; as gi_linux_walk(); -ENOTCONN the VM is
+	 * gone. After an error, the snapshot of before is there still.
+	 */
+	int (*sample)(struct backend *backend, bool full,
+		      struct backend_sample *ret);
+
+	/*
+	 * Do what @targets say, up to BACKEND_TARGETS_MAX, in as few holds as
+	 * possible and as many of them as a hold bears. @ret is always written.
+	 * Return: 0; -EBUSY the VM is paused, saved or migrating by somebody
+	 * else's wish; -ENOTCONN it is gone; -EOPNOTSUPP, see no_edit_why;
+	 * -ETIMEDOUT it did not stop in time.
+	 */
+	int (*edit)(struct backend *backend, struct backend_target *targets,
+		    u32 nr, struct backend_edit *ret);
+
+	/* Times of the vCPUs. */
+	int (*vcpu_times)(struct backend *backend, struct vcpu_time *ret,
+			  u32 max, u32 *ret_nr);
+
+	/*
+	 * Look at RAM and vCPUs again, after a hotplug; not under the hold. The
+	 * ranges of @backend->memory may move: who kept pointers asks again.
+	 * Return: 0; an error leaves all as it was.
+	 */
+	int (*rescan)(struct backend *backend);
+
+	void (*destroy)(struct backend *backend);
+
+	/* The parts of an edit, for held_edit() and tests. */
+
+	/* Stop all vCPUs. Return: as edit(). */
 	int (*hold)(struct backend *backend);
 
 	/*
@@ -87,21 +180,8 @@ struct backend_ops {
 	/* Let the vCPUs run. Never fails to try; errors mean that the VM is gone. */
 	int (*release)(struct backend *backend);
 
-	/* Host times of the vCPU threads. */
-	int (*vcpu_times)(struct backend *backend, struct vcpu_time *ret,
-			  u32 max, u32 *ret_nr);
-
-	/*
-	 * Look at RAM and vCPUs again, after a hotplug; not under the hold. The
-	 * ranges of @backend->memory may move: who kept pointers asks again.
-	 * Return: 0; an error leaves all as it was.
-	 */
-	int (*rescan)(struct backend *backend);
-
 	/* Last hold's length in ns (from stop confirmed to run asked). */
 	u64 (*last_hold_ns)(struct backend *backend);
-
-	void (*destroy)(struct backend *backend);
 };
 
 /**

@@ -26,12 +26,14 @@
 #include "backend.h"
 #include "clock.h"
 #include "gdbstub.h"
+#include "held_edit.h"
 #include "held_flag.h"
 #include "monitor.h"
 #include "qemu_cmdline.h"
 #include "qemu_ram.h"
 #include "qemu_registers.h"
 #include "qemu_vcpus.h"
+#include "walk.h"
 
 #define CHARDEV			"monarch-gdb"
 #define HOLD_TIMEOUT_MS		2000
@@ -48,6 +50,7 @@ struct qemu_backend {
 	struct qemu_vcpus vcpus;
 	struct held_flag flag;
 	struct gdbstub stub;
+	struct walk walk;
 	int pidfd;
 	bool linked;		/* the stub is connected */
 	bool held;
@@ -431,6 +434,28 @@ static int qemu_get_registers(struct backend *backend,
 	return err;
 }
 
+static int qemu_set_guest(struct backend *backend,
+			  const struct gi_kernel *kernel,
+			  const struct gi_found *found,
+			  char why[BACKEND_WHY_LEN])
+{
+	walk_set_guest(&to_qemu(backend)->walk, kernel);
+	return 0;
+}
+
+static int qemu_sample(struct backend *backend, bool full,
+		       struct backend_sample *ret)
+{
+	return walk_sample(&to_qemu(backend)->walk, full, ret);
+}
+
+static int qemu_edit(struct backend *backend, struct backend_target *targets,
+		     u32 nr, struct backend_edit *ret)
+{
+	return held_edit(backend, to_qemu(backend)->walk.kernel, targets, nr,
+			 ret);
+}
+
 static int qemu_vcpu_times(struct backend *backend, struct vcpu_time *ret,
 			   u32 max, u32 *ret_nr)
 {
@@ -499,6 +524,7 @@ static void qemu_destroy(struct backend *backend)
 	if (qemu->linked)
 		gdbstub_deinit(&qemu->stub);
 	held_flag_deinit(&qemu->flag);
+	walk_set_guest(&qemu->walk, NULL);
 	qemu_vcpus_deinit(&qemu->vcpus);
 	qemu_ram_destroy(qemu->ram);
 	if (qemu->pidfd >= 0)
@@ -510,13 +536,16 @@ static void qemu_destroy(struct backend *backend)
 static const struct backend_ops qemu_ops = {
 	.name = "qemu",
 	.registers = qemu_get_registers,
+	.set_guest = qemu_set_guest,
+	.sample = qemu_sample,
+	.edit = qemu_edit,
+	.vcpu_times = qemu_vcpu_times,
+	.rescan = qemu_rescan,
+	.destroy = qemu_destroy,
 	.hold = qemu_hold,
 	.apply = qemu_apply,
 	.release = qemu_release,
-	.vcpu_times = qemu_vcpu_times,
-	.rescan = qemu_rescan,
 	.last_hold_ns = qemu_last_hold_ns,
-	.destroy = qemu_destroy,
 };
 
 /* ---- Opening ---- */

@@ -45,7 +45,7 @@ static struct vm *find_running(struct manager *manager, const char *name,
 		error_no_vm(manager, error, name);
 		return NULL;
 	}
-	if (vm->state == VM_RUNS && vm->has_snapshot)
+	if (vm->state == VM_RUNS && vm->snapshot)
 		return vm;
 	monarch_escape(shown, sizeof(shown), vm->identity.name);
 	monarch_escape(why, sizeof(why), vm->why);

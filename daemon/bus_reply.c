@@ -102,15 +102,16 @@ static int put_vm_kernel(int result, sd_bus_message *reply, const struct vm *vm)
 static int put_vm_figures(int result, sd_bus_message *reply,
 			  const struct vm *vm)
 {
-	const struct gi_snapshot *snapshot = &vm->snapshots[vm->current];
+	const struct gi_snapshot *snapshot = vm->snapshot;
 
 	if (vm->state != VM_RUNS)
 		return result;
 	result = put_number(result, reply, "processes", vm->table->nr);
-	result = put_number(result, reply, "threads", snapshot->nr_threads);
+	result = put_number(result, reply, "threads", 
+			    snapshot ? snapshot->nr_threads : 0);
 	result = put_number(result, reply, "stopped", vm_stopped(vm));
 	result = put_flag(result, reply, "complete",
-			  vm->has_snapshot && snapshot->complete);
+			  snapshot && snapshot->complete);
 	result = put_number(result, reply, "cpu_guest_ns", vm->table->guest_ns);
 	result = put_number(result, reply, "cpu_ns", vm->table->used_ns);
 	result = put_number(result, reply, "cpu_host_ns",

@@ -33,7 +33,7 @@ static void recover_adopt(struct vm *vm, struct proc *proc, u64 now_ns)
 /* Any thread will do: of a half-stopped process the leader may run. */
 static struct proc *recover_marked(struct vm *vm, u32 thread)
 {
-	const struct gi_snapshot *snapshot = &vm->snapshots[vm->current];
+	const struct gi_snapshot *snapshot = vm->snapshot;
 	const struct gi_process *process;
 
 	if (!gi_stop_is_ours(snapshot->threads[thread].stopped) ||
@@ -47,9 +47,9 @@ u32 vm_recover(struct vm *vm, u64 now_ns)
 {
 	u32 found = 0;
 
-	if (vm->state != VM_RUNS || !vm->has_snapshot)
+	if (vm->state != VM_RUNS || !vm->snapshot)
 		return 0;
-	for (u32 i = 0; i < vm->snapshots[vm->current].nr_threads; i++) {
+	for (u32 i = 0; i < vm->snapshot->nr_threads; i++) {
 		struct proc *proc = recover_marked(vm, i);
 
 		if (!proc || proc->stop.involved)

@@ -47,8 +47,12 @@ struct vm *vm_create(struct vm_host *host, const struct vm_identity *identity)
 
 static void vm_forget_kernel(struct vm *vm)
 {
+	char why[BACKEND_WHY_LEN];
+
 	table_vm_clear(vm->table);
-	vm_sample_deinit(vm);
+	vm->snapshot = NULL;
+	if (vm->backend)
+		vm->backend->ops->set_guest(vm->backend, NULL, NULL, why);
 	gi_found_deinit(&vm->found);
 	vm->found = (struct gi_found){};
 	account_init(&vm->account);
@@ -226,8 +230,12 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 	job->found = (struct gi_found){};
 	error = gi_kernel_init(&vm->kernel, &vm->backend->memory,
 			       vm->found.layout, &vm->found.boot);
-	if (error) {
+	if (error)
 		snprintf(job->why, sizeof(job->why), "its kernel's figures contradict themselves: %s", strerror(-error));
+	else
+		error = vm->backend->ops->set_guest(vm->backend, &vm->kernel,
+						    &vm->found, job->why);
+	if (error) {
 		job->result = ATTACH_NOT_LINUX;
 		vm_not_found(vm, job, now_ns);
 		return;

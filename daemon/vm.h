@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One managed VM: who it is, how far attaching has come, its kernel, its last
- * two snapshots, and what is to be stopped in it.
+ * snapshot, and what is to be stopped in it.
  *
  *   attaching -> running       a Linux kernel was found: sampled each quantum
  *             -> booting       not yet: tried again each second, then slower
@@ -21,9 +21,6 @@
 #include "stats.h"
 #include "table.h"
 
-#define VM_MAX_PROCESSES	32768u
-#define VM_MAX_THREADS		65536u
-
 enum vm_state {
 	VM_ATTACHING,
 	VM_BOOTING,
@@ -40,7 +37,6 @@ enum vm_event { VM_EVENT_STATE, VM_EVENT_STOPPED, VM_EVENT_RESUMED };
 /**
  * struct vm_host - what all VMs share
  * @quantum_ns: of the loop
- * @plan: scratch
  * @event: told of changes; @proc is NULL for VM_EVENT_STATE
  */
 struct vm_host {
@@ -50,7 +46,6 @@ struct vm_host {
 	struct gi_find_options find;
 	struct stats stats;
 	u64 quantum_ns;
-	struct gi_plan plan;
 	void (*event)(struct vm_host *host, enum vm_event event, struct vm *vm,
 		      struct proc *proc);
 };
@@ -76,8 +71,7 @@ struct vm_pace {
  * struct vm - a VM
  * @why: about @state, for a person
  * @lent: the running job uses @backend, which stays ours
- * @current: which of @snapshots is valid
- * @running: per CPU, index of the running process in the snapshot
+ * @snapshot: the backend's, NULL: none yet
  * @scan: look for orphans in the next snapshot
  * @force_walk: guest memory was edited: read all of it
  * @settle_ns: wake-ups may be outstanding until then
@@ -97,12 +91,7 @@ struct vm {
 	struct backend *backend;
 	struct gi_found found;
 	struct gi_kernel kernel;
-	struct gi_snapshot snapshots[2];
-	u32 current;
-	bool has_snapshot;
-	struct gi_activity activity;
-	u32 running[GI_MAX_CPUS];
-	bool has_running;
+	const struct gi_snapshot *snapshot;
 	struct account account;
 	struct vm_pace pace;
 	struct table_vm *table;
@@ -143,7 +132,6 @@ const char *vm_no_edit(const struct vm *vm);
 
 /* sample.c: bring the table up to date, if it is time. */
 void vm_sample(struct vm *vm, u64 now_ns);
-void vm_sample_deinit(struct vm *vm);
 
 /* act.c: make the guest what stop.manual and stop.policy want. */
 void vm_act(struct vm *vm, u64 now_ns);
