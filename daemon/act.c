@@ -163,6 +163,8 @@ const char *vm_hold_text(const struct vm *vm)
 		return "is out of reach: the VM's monitor connection is gone";
 	case -ETIMEDOUT:
 		return "is out of reach: the VM did not stop in time";
+	case -ETIME:
+		return "is out of reach: the lease has run out; it is renewed";
 	}
 	return "is out of reach: the VM cannot be held";
 }
@@ -214,11 +216,14 @@ static void act_edit(struct vm *vm, struct proc *const *procs, u32 nr,
 		targets[i] = act_target(procs[i]);
 	error = vm->backend->ops->edit(vm->backend, targets, nr, &edit);
 	act_count(vm, &edit);
-	for (u32 i = 0; i < edit.done; i++)
+	for (u32 i = 0; i < nr; i++) {
+		if (!targets[i].done)
+			continue;
 		if (procs[i])
 			act_proc(vm, procs[i], &targets[i], now_ns);
 		else
 			act_settled(vm, &targets[i]);
+	}
 	if (error)
 		act_no_hold(vm, now_ns, error);
 }

@@ -6,6 +6,8 @@
  *   backend_qemu.c    QEMU's RAM and gdb stub: samples by walking the guest's
  *                     memory from here (walk.h), edits by hold, plan, apply,
  *                     release (held_edit.h)
+ *   backend_kernel.c  monarch.ko: the module samples into a table that is mapped
+ *                     here (kernel_table.h), and edits in one call
  */
 #ifndef DAEMON_BACKEND_H
 #define DAEMON_BACKEND_H
@@ -57,6 +59,15 @@ struct vcpu_time {
 };
 
 /**
+ * struct space_time - time in guest mode of an address space
+ * @key: page-table root, without the bits that MONARCH_SPACE_MASK takes off
+ */
+struct space_time {
+	u64 key;
+	u64 ns;
+};
+
+/**
  * struct backend_sample - what a sample brought
  * @snapshot: the backend's, until the next sample() or set_guest()
  * @all: it is a new one. Else only @running of it are newer, the rest is as it
@@ -78,6 +89,7 @@ enum backend_act { BACKEND_STOP, BACKEND_RESUME, BACKEND_SETTLE };
 
 /**
  * struct backend_target - something to be done, and what came of it
+ * @done: out, as all below: it has a result; if not, it is for another time
  * @refusal: why nothing was done
  * @error: 0; or with what applying the plan failed: -ESTALE memory changed
  *	meanwhile, -EFAULT it is no RAM. Nothing was written, try again
@@ -87,6 +99,7 @@ enum backend_act { BACKEND_STOP, BACKEND_RESUME, BACKEND_SETTLE };
 struct backend_target {
 	enum backend_act act;
 	struct gi_target target;
+	bool done;
 	enum gi_refusal refusal;
 	int error;
 	bool wrote;
@@ -95,22 +108,27 @@ struct backend_target {
 
 /**
  * struct backend_edit - how an edit went
- * @done: targets that have a result; the rest is for another time
  * @holds: that it took; 0: none was needed
  * @hold_ns: the longest of them, vCPUs stopped
  * @wait_ns: spent until the vCPUs stood
  */
 struct backend_edit {
-	u32 done;
 	u32 holds;
 	u64 hold_ns;
 	u64 wait_ns;
 };
 
+/**
+ * struct backend - a VM within reach
+ * @accounting: how CPU time is told: "guest" by the guest's own clock corrected by
+ *	vcpu_times(); "sample" and "cr3" beside it by space_times(), where
+ *	address spaces are seen at each entry to the guest, or at each switch
+ */
 struct backend {
 	const struct backend_ops *ops;
 	struct gi_memory memory;
 	u32 nr_vcpus;
+	const char *accounting;
 	/* why edits are impossible, for a person, or "" */
 	char no_edit_why[BACKEND_WHY_LEN];
 	/* what would make this VM cheaper to watch, for a person, or "" */
@@ -118,7 +136,7 @@ struct backend {
 };
 
 struct backend_ops {
-	const char *name;	/* "qemu" */
+	const char *name;	/* "qemu", "kernel" */
 
 	/* Registers of all vCPUs. May hold the VM for a moment. */
 	int (*registers)(struct backend *backend, struct gi_vcpu_regs *ret,
@@ -143,10 +161,11 @@ struct backend_ops {
 
 	/*
 	 * Do what @targets say, up to BACKEND_TARGETS_MAX, in as few holds as
-	 * possible and as many of them as a hold bears. @ret is always written.
+	 * possible and as many of them as a hold bears. @ret is always written,
+	 * and so is what was done before an error.
 	 * Return: 0; -EBUSY the VM is paused, saved or migrating by somebody
 	 * else's wish; -ENOTCONN it is gone; -EOPNOTSUPP, see no_edit_why;
-	 * -ETIMEDOUT it did not stop in time.
+	 * -ETIMEDOUT it did not stop in time; -ETIME the lease had run out.
 	 */
 	int (*edit)(struct backend *backend, struct backend_target *targets,
 		    u32 nr, struct backend_edit *ret);
@@ -154,6 +173,20 @@ struct backend_ops {
 	/* Times of the vCPUs. */
 	int (*vcpu_times)(struct backend *backend, struct vcpu_time *ret,
 			  u32 max, u32 *ret_nr);
+
+	/*
+	 * How long each address space ran since the last call, in any order.
+	 * NULL: nobody knows.
+	 */
+	int (*space_times)(struct backend *backend, struct space_time *ret,
+			   u32 max, u32 *ret_nr);
+
+	/*
+	 * Called each quantum: we are alive; if that is not said in time,
+	 * whoever keeps the lease resumes all. NULL: there is no lease.
+	 * Return: 0; -ENOTCONN the VM is gone.
+	 */
+	int (*renew)(struct backend *backend, u64 quantum_ns);
 
 	/*
 	 * Look at RAM and vCPUs again, after a hotplug; not under the hold. The
@@ -194,6 +227,19 @@ struct backend_ops {
 int backend_qemu_open(const struct vm_identity *identity,
 		      struct monitor *monitor, struct backend **ret,
 		      char why[BACKEND_WHY_LEN]);
+
+struct kernel_device;
+
+/**
+ * backend_kernel_open() - reach a VM through monarch.ko
+ * @device: stays open until the backend is destroyed
+ * @trap: account by trapping CR3 writes, where that is possible
+ * @why: filled with one line for a person on failure
+ * Return: 0, -ENOENT the module does not know the VM, -EBUSY, -EOPNOTSUPP, ...
+ */
+int backend_kernel_open(const struct vm_identity *identity,
+			const struct kernel_device *device, bool trap,
+			struct backend **ret, char why[BACKEND_WHY_LEN]);
 
 static inline struct backend *backend_destroy(struct backend *backend)
 {

@@ -477,6 +477,7 @@ static void publish_ram(struct qemu_backend *qemu)
 		.nr_ranges = qemu->ram->nr_ranges,
 	};
 	backend->nr_vcpus = qemu->vcpus.nr;
+	backend->accounting = "guest";
 	backend->hint[0] = '\0';
 	if (!qemu_ram_is_mapped(qemu->ram))
 		snprintf(backend->hint, BACKEND_WHY_LEN,

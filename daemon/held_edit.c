@@ -29,6 +29,7 @@ static void edit_target(struct backend *backend, const struct gi_kernel *kernel,
 	struct gi_plan plan;
 	u32 step;
 
+	target->done = true;
 	target->result = (struct gi_stop_result){};
 	target->error = 0;
 	target->wrote = false;
@@ -67,8 +68,8 @@ int held_edit(struct backend *backend, const struct gi_kernel *kernel,
 	if (error)
 		return error;
 	end += HELD_EDIT_NS;
-	while (ret->done < nr && clock_ns() < end)
-		edit_target(backend, kernel, &targets[ret->done++]);
+	for (u32 i = 0; i < nr && clock_ns() < end; i++)
+		edit_target(backend, kernel, &targets[i]);
 	/* an error says that the VM is gone: the next hold finds that out */
 	backend->ops->release(backend);
 	ret->holds = 1;

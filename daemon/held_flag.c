@@ -91,14 +91,20 @@ int held_flag_open(struct held_flag *flag, pid_t pid)
 	return err;
 }
 
-void held_flag_deinit(struct held_flag *flag)
+void held_flag_leave(struct held_flag *flag)
 {
-	if (flag->held) {
+	if (flag->held)
 		munmap((void *)flag->held, sizeof(u64));
-		unlink(flag->path);
-	}
 	if (flag->fd >= 0)
 		close(flag->fd);
 	flag->held = NULL;
 	flag->fd = -1;
+}
+
+void held_flag_deinit(struct held_flag *flag)
+{
+	/* before its lock goes: the next owner makes a file of its own */
+	if (flag->held)
+		unlink(flag->path);
+	held_flag_leave(flag);
 }

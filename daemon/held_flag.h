@@ -26,6 +26,9 @@ struct held_flag {
  */
 int held_flag_open(struct held_flag *flag, pid_t pid);
 
+/* Leave it, and what it says, to whoever opens it next. */
+void held_flag_leave(struct held_flag *flag);
+
 /* Forget it, file included. */
 void held_flag_deinit(struct held_flag *flag);
 
