@@ -7,6 +7,7 @@
  * the quantum, or fail, it is sampled less often, at least once a second.
  */
 #include "clock.h"
+#include "spaces.h"
 #include "vm.h"
 
 #define SAMPLE_SHARE		5	/* a fifth of the quantum */
@@ -41,6 +42,25 @@ static u32 sample_scale(struct vm *vm)
 			   max(nr, 1u));
 }
 
+/* What the host saw run, beside what the guest says. */
+static void sample_spaces(struct vm *vm)
+{
+	struct space_time times[SPACES_MAX];
+	u32 nr = 0;
+
+	if (!vm->backend->ops->space_times ||
+	    vm->backend->ops->space_times(vm->backend, times, SPACES_MAX, &nr))
+		return;
+	vm->table->space_method = vm->backend->accounting;
+	spaces_charge(vm->table, times, nr);
+}
+
+static void sample_commit(struct vm *vm)
+{
+	sample_spaces(vm);
+	table_commit(vm->table, sample_scale(vm));
+}
+
 static int sample_publish_all(struct vm *vm, u64 now_ns)
 {
 	const struct gi_snapshot *snapshot = vm->snapshot;
@@ -51,7 +71,7 @@ static int sample_publish_all(struct vm *vm, u64 now_ns)
 		error = table_see(vm->table, &snapshot->processes[i]);
 	if (!error && snapshot->complete)
 		table_sweep(vm->table);
-	table_commit(vm->table, sample_scale(vm));
+	sample_commit(vm);
 	return error;
 }
 
@@ -64,7 +84,7 @@ static int sample_publish_running(struct vm *vm, u64 now_ns,
 	for (u32 i = 0; i < sample->nr_running && !error; i++)
 		error = table_see(vm->table,
 				  &vm->snapshot->processes[sample->running[i]]);
-	table_commit(vm->table, sample_scale(vm));
+	sample_commit(vm);
 	return error;
 }
 
