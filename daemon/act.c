@@ -186,7 +186,7 @@ static void act_no_hold(struct vm *vm, u64 now_ns, int error)
 	/* libvirt's monitor finds its way back by itself */
 	if (error == -ENOTCONN && !vm->identity.libvirt &&
 	    vm->hold_tries >= ACT_LOST_TRIES)
-		vm_reopen(vm, now_ns);
+		vm_reopen(vm, now_ns, "its monitor connection broke");
 }
 
 static void act_count(struct vm *vm, const struct backend_edit *edit)

@@ -20,13 +20,25 @@ enum attach_result {
 	ATTACH_UNREACHABLE,	/* not even its RAM */
 };
 
+enum backend_choice {
+	BACKEND_AUTO,		/* the module if it can, else QEMU */
+	BACKEND_KERNEL,
+	BACKEND_QEMU,
+};
+
 /**
  * struct attach_job - one try
  * @id: of the VM, for whoever started the job
  * @vms, @options: borrowed
+ * @choice: of the backend
+ * @device: the module's, borrowed; NULL: none, @no_kernel then says why
+ * @trap: as backend_kernel_open()
  * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
+ * @opened: this job had to open it, and what is said of it below is set
  * @why: one line for a person when the result is not ATTACH_FOUND
- * @no_monitor: why there is no monitor, "" if there is one
+ * @no_monitor: why there is no monitor, "" if there is one or none is needed
+ * @no_kernel: why the kernel backend does not serve the VM, "" if it does
+ * @kernel_error: the same as -errno
  */
 struct attach_job {
 	u64 id;
@@ -34,10 +46,16 @@ struct attach_job {
 	struct vm_identity identity;
 	const struct gi_find_options *options;
 	struct backend *backend;
+	bool opened;
 	enum attach_result result;
 	struct gi_found found;
 	char why[BACKEND_WHY_LEN];
 	char no_monitor[BACKEND_WHY_LEN];
+	enum backend_choice choice;
+	const struct kernel_device *device;
+	bool trap;
+	char no_kernel[BACKEND_WHY_LEN];
+	int kernel_error;
 	struct attach_pool *pool;
 	struct attach_job *next;
 };

@@ -3,6 +3,9 @@
  * The daemon: an event loop with a timer of one quantum. Each tick samples every
  * VM, classifies what is new, decides, and makes the guests so.
  *
+ * While the module serves a VM, its tick is the daemon's: it has then sampled
+ * already, and one wake-up does for a quantum. The timer looks after it.
+ *
  * Time is counted in ticks (ticks missed are caught up as time, not as work), so
  * that windows of P quanta are windows of P quanta.
  */
@@ -19,6 +22,7 @@ struct bus;
 /**
  * struct manager_options - from the command line
  * @libvirt_uri: NULL: no libvirt
+ * @trap: account by trapping CR3 writes where that is possible
  * @only: expression that the names of VMs to manage match whole, NULL: all
  * @system_bus: try to own the name on the system bus
  */
@@ -30,6 +34,8 @@ struct manager_options {
 	const char *bus_socket;
 	const char *blob_dirs[8];
 	const char *only;
+	enum backend_choice backend;
+	bool trap;
 	u64 quantum_ns;
 	bool system_bus;
 };
@@ -37,6 +43,8 @@ struct manager_options {
 /**
  * struct manager - the daemon
  * @now_ns: time of the current quantum
+ * @beats: ticks of the module, as many as @beats_seen when the timer last looked
+ * @beat_failed: it did not tick though it should: the timer does, for good
  * @stopping_ns: since when everything is being resumed to exit, 0: it is not
  * @left: processes that could not be resumed at exit
  */
@@ -54,6 +62,9 @@ struct manager {
 	u64 now_ns;
 	u64 second_ns;
 	u64 due_ns;
+	u64 beats;
+	u64 beats_seen;
+	bool beat_failed;
 	u64 start_ns;
 	u64 stopping_ns;
 	u32 left;

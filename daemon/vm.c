@@ -14,6 +14,8 @@
 #define VM_SILENCE_NS		(2 * NS_PER_S)
 #define VM_FAILING_NS		(1 * NS_PER_S)
 #define VM_SETTLE_NS		(5 * NS_PER_S)
+#define VM_LOST_NS		(1 * NS_PER_S)
+#define VM_UPGRADES		3
 
 const char *vm_state_name(enum vm_state state)
 {
@@ -95,6 +97,10 @@ static void vm_start_job(struct vm *vm, u64 now_ns)
 	job->identity = vm->identity;
 	job->options = &vm->host->find;
 	job->backend = vm->backend;
+	job->choice = vm->host->choice;
+	job->trap = vm->host->trap;
+	job->device = vm->host->no_device[0] ? NULL : &vm->host->device;
+	memcpy(job->no_kernel, vm->host->no_device, sizeof(job->no_kernel));
 	if (attach_start(vm->host->pool, job)) {
 		job->backend = NULL;
 		attach_job_destroy(job);
@@ -124,10 +130,28 @@ static bool vm_suspicious(const struct vm *vm, u64 now_ns)
 	return now_ns - pace->active_ns >= pace->verify_ns;
 }
 
+/*
+ * The module was loaded, or saw the VM run, after we had to reach it otherwise.
+ * Opened anew only while nothing is stopped in it.
+ */
+static bool vm_can_upgrade(const struct vm *vm)
+{
+	const struct vm_host *host = vm->host;
+
+	return vm->backend && !vm_by_kernel(vm) && !host->no_device[0] &&
+	       vm->kernel_error == -ENOENT && vm->upgrades < VM_UPGRADES &&
+	       vm_is_clean(vm) &&
+	       kernel_device_knows(&host->device, vm->identity.pid);
+}
+
 void vm_tend(struct vm *vm, u64 now_ns)
 {
 	if (vm->job)
 		return;
+	if (vm_can_upgrade(vm)) {
+		vm->upgrades++;
+		vm_reopen(vm, now_ns, "monarch.ko has it now");
+	}
 	if (vm->state == VM_RUNS ? vm_suspicious(vm, now_ns) :
 				   now_ns >= vm->retry_ns)
 		vm_start_job(vm, now_ns);
@@ -187,7 +211,7 @@ static void vm_not_found(struct vm *vm, const struct attach_job *job,
 	vm_later(vm, now_ns);
 }
 
-void vm_reopen(struct vm *vm, u64 now_ns)
+void vm_reopen(struct vm *vm, u64 now_ns, const char *why)
 {
 	if (vm->job)
 		return;
@@ -197,7 +221,28 @@ void vm_reopen(struct vm *vm, u64 now_ns)
 	vm->hold_tries = 0;
 	vm->tries = 0;
 	vm->retry_ns = now_ns;
-	vm_set_state(vm, VM_ATTACHING, "its monitor connection broke");
+	vm->lost_ns = 0;
+	vm_set_state(vm, VM_ATTACHING, why);
+}
+
+/* The end of its process is told soon after; only if it is not, look again. */
+static void vm_lost(struct vm *vm, u64 now_ns)
+{
+	if (!vm->lost_ns)
+		vm->lost_ns = now_ns;
+	else if (now_ns - vm->lost_ns >= VM_LOST_NS)
+		vm_reopen(vm, now_ns, "monarch.ko has lost it, though its process lives");
+}
+
+void vm_renew(struct vm *vm, u64 now_ns)
+{
+	if (!vm_by_kernel(vm))
+		return;
+	if (vm->backend->ops->renew(vm->backend, vm->host->quantum_ns) ==
+	    -ENOTCONN)
+		vm_lost(vm, now_ns);
+	else
+		vm->lost_ns = 0;
 }
 
 static bool vm_same_kernel(const struct vm *vm, const struct attach_job *job)
@@ -256,13 +301,33 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 	vm_set_state(vm, VM_RUNS, "");
 }
 
+/* Which backend it is, and why not the other: said once. */
+static void vm_note_backend(struct vm *vm, const struct attach_job *job)
+{
+	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	bool news = !job->no_kernel[0] ||
+		    strcmp(vm->no_kernel, job->no_kernel);
+
+	memcpy(vm->no_monitor, job->no_monitor, sizeof(vm->no_monitor));
+	memcpy(vm->no_kernel, job->no_kernel, sizeof(vm->no_kernel));
+	vm->kernel_error = job->kernel_error;
+	/* what holds for all VMs has been said for all */
+	if (!vm->backend || !news ||
+	    (vm->no_kernel[0] && !strcmp(vm->no_kernel, vm->host->no_device)))
+		return;
+	monarch_escape(name, sizeof(name), vm->identity.name);
+	log_info("VM %s: the %s backend serves it%s%s", name,
+		 vm->backend->ops->name, vm->no_kernel[0] ? ": " : "",
+		 vm->no_kernel);
+}
+
 void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns)
 {
 	vm->job = NULL;
 	vm->backend = job->backend;
 	job->backend = NULL;
-	if (!vm->lent)
-		memcpy(vm->no_monitor, job->no_monitor, sizeof(vm->no_monitor));
+	if (job->opened)
+		vm_note_backend(vm, job);
 	if (job->result != ATTACH_FOUND)
 		vm_not_found(vm, job, now_ns);
 	else if (vm->lent && vm_same_kernel(vm, job))

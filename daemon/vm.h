@@ -18,6 +18,7 @@
 
 #include "account.h"
 #include "attach.h"
+#include "kernel_device.h"
 #include "stats.h"
 #include "table.h"
 
@@ -37,6 +38,9 @@ enum vm_event { VM_EVENT_STATE, VM_EVENT_STOPPED, VM_EVENT_RESUMED };
 /**
  * struct vm_host - what all VMs share
  * @quantum_ns: of the loop
+ * @choice, @trap: as in attach_job
+ * @device: of the module, for the VMs that it serves
+ * @no_device: why it is not open, "" if it is
  * @event: told of changes; @proc is NULL for VM_EVENT_STATE
  */
 struct vm_host {
@@ -44,6 +48,10 @@ struct vm_host {
 	struct vms *vms;
 	struct attach_pool *pool;
 	struct gi_find_options find;
+	enum backend_choice choice;
+	bool trap;
+	struct kernel_device device;
+	char no_device[BACKEND_WHY_LEN];
 	struct stats stats;
 	u64 quantum_ns;
 	void (*event)(struct vm_host *host, enum vm_event event, struct vm *vm,
@@ -70,6 +78,9 @@ struct vm_pace {
 /**
  * struct vm - a VM
  * @why: about @state, for a person
+ * @no_kernel, @kernel_error: why the kernel backend does not serve it
+ * @upgrades: how often it was opened anew for the kernel backend
+ * @lost_ns: since when the module says that it is gone, 0: it does not
  * @lent: the running job uses @backend, which stays ours
  * @snapshot: the backend's, NULL: none yet
  * @scan: look for orphans in the next snapshot
@@ -84,6 +95,10 @@ struct vm {
 	enum vm_state state;
 	char why[BACKEND_WHY_LEN];
 	char no_monitor[BACKEND_WHY_LEN];
+	char no_kernel[BACKEND_WHY_LEN];
+	int kernel_error;
+	u32 upgrades;
+	u64 lost_ns;
 	struct attach_job *job;
 	bool lent;
 	u32 tries;
@@ -121,8 +136,17 @@ void vm_tend(struct vm *vm, u64 now_ns);
 /* Have a job look whether the kernel is still the one that was found. */
 void vm_look_again(struct vm *vm, u64 now_ns);
 
-/* The way to @vm broke though it lives: find another. */
-void vm_reopen(struct vm *vm, u64 now_ns);
+/* The way to @vm broke though it lives, or there is a better: find another. */
+void vm_reopen(struct vm *vm, u64 now_ns, const char *why);
+
+/* Each quantum: whoever keeps a lease for @vm hears that we are alive. */
+void vm_renew(struct vm *vm, u64 now_ns);
+
+/* Is it reached through the module? */
+static inline bool vm_by_kernel(const struct vm *vm)
+{
+	return vm->backend && vm->backend->ops->renew;
+}
 
 /* @vm's job is done; takes @job. */
 void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns);

@@ -162,6 +162,7 @@ static void daemon_make_vm(struct daemon *daemon)
 	daemon->backend.ops = &fake_ops;
 	daemon->backend.memory = daemon->guest.mem;
 	daemon->backend.nr_vcpus = FAKE_CPUS;
+	daemon->backend.accounting = "guest";
 	vm->backend = &daemon->backend;
 	vm->found.layout = malloc(sizeof(*vm->found.layout));
 	*vm->found.layout = daemon->guest.layout;
@@ -185,6 +186,8 @@ static struct daemon *daemon_create(void)
 	table_init(&manager->host.table);
 	TAILQ_INIT(&manager->vms);
 	manager->host.event = daemon_event;
+	manager->host.choice = BACKEND_QEMU;
+	strcpy(manager->host.no_device, "this is a test");
 	manager->host.quantum_ns = 10 * NS_PER_MS;
 	manager->options.quantum_ns = 10 * NS_PER_MS;
 	manager->options.config_dir = "/nonexistent";
