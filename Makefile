@@ -28,6 +28,8 @@ FUZZ := $(wildcard test/fuzz/fuzz_*.c)
 GUEST_TESTS := $(wildcard test/guest/*.c)
 GUEST_LIB := $(wildcard test/guest/lib/*.c)
 BENCH := $(wildcard bench/*.c)
+LAB_TESTS := $(wildcard test/lab/*.c)
+LAB_LIB := $(wildcard test/lab/lib/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
@@ -71,6 +73,7 @@ $(BUILD)/$(basename $(1)): $(call obj,$(1) $(2)) $(BUILD)/libmonarchd.a $(BUILD)
 endef
 $(foreach p,$(UNIT),$(eval $(call program,$(p),)))
 $(foreach p,$(GUEST_TESTS) $(BENCH),$(eval $(call program,$(p),$(GUEST_LIB))))
+$(foreach p,$(LAB_TESTS),$(eval $(call program,$(p),$(LAB_LIB))))
 
 $(BUILD)/test/core/suite: $(call obj,$(CORE_SUITE)) $(BUILD)/libguestinfo.a
 	@echo "  LD      $@"

@@ -11,7 +11,8 @@
 #   apt_private TOOL args...	apt-get or apt-cache with it
 #   apt_unpack DIR PACKAGE...	downloads packages and unpacks them into DIR
 #   apt_needed PACKAGE...	prints them and all that they depend on, with
-#				versions, as if nothing were installed
+#				versions, as if nothing were installed; options
+#				of apt-get first: -t sid takes all from sid
 
 apt_dir=$cache_dir/apt-private
 apt_releases="bullseye bookworm trixie sid"

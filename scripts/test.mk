@@ -6,6 +6,7 @@
 #   check-fuzz       every fuzzer for FUZZ_SECONDS
 #   check-guests     real Debian guests
 #   check-daemon     monarchd and monarchctl on VMs of libvirt and others
+#   check-lab        real KVM in emulated machines, Debian's kernels in both
 
 FUZZ_SECONDS ?= 60
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -13,7 +14,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 
 .PHONY: help deps check check-quick check-static check-build check-unit \
 	check-fuzz check-guests check-backend check-daemon check-kbuild check-types check-dwarf-full soak \
-	bench demo clean unit-run fuzzers fuzz-programs
+	bench demo clean unit-run fuzzers fuzz-programs lab check-lab
 
 help:
 	@sed -n 's/^## //p' Makefile scripts/test.mk scripts/install.mk
@@ -27,7 +28,9 @@ help:
 ## make check-guests   real Debian guests: GUESTS="6.1 sid" to choose
 ## make check-daemon   monarchd and monarchctl, end to end: CASES="..." to choose
 ## make check-backend  the qemu backend on real VMs, with libvirt and without
-## make check-kbuild   the core compiles as a kernel module (6.1, 6.12)
+## make lab            a shell in the nested lab: LAB="--l1 sid --smp 2" to choose
+## make check-lab      KVM's part, in the nested lab: CASES="kvm 6.1" to choose
+## make check-kbuild   the core compiles as a kernel module (6.1, 6.12, sid)
 ## make check-types    BTF and DWARF give the same offsets
 ## make check-dwarf-full  the same with a whole -dbg package (downloads 860 MB)
 ## make soak           10 000 stop/resume cycles per kernel and more
@@ -91,6 +94,12 @@ check-guests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
 
 check-daemon: all
 	@BUILD="$(BUILD)" scripts/check-daemon $(CASES)
+
+lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+	@BUILD="$(BUILD)" scripts/lab shell $(LAB)
+
+check-lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+	@BUILD="$(BUILD)" scripts/check-lab $(CASES)
 
 check-backend: $(BUILD)/test/guest/backend_guest
 	@scripts/run-units $<

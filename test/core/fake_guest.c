@@ -175,7 +175,7 @@ static u64 direct(u64 gpa)
 	return FAKE_PAGE_OFFSET + gpa;
 }
 
-static void list_add_tail(struct fake_guest *guest, u64 head, u64 node)
+static void guest_list_add_tail(struct fake_guest *guest, u64 head, u64 node)
 {
 	u64 tail = fake_peek(guest, head + 8);
 
@@ -227,8 +227,8 @@ u64 fake_process(struct fake_guest *guest, u32 pid, const char *comm)
 	fake_set(guest, task, MONARCH_F_TASK_MM, task + MM_AT);
 	fake_set(guest, task + MM_AT, MONARCH_F_MM_PGD, direct(0xf000));
 	list_init(guest, signal + 16);
-	list_add_tail(guest, signal + 16, task + 704);
-	list_add_tail(guest, guest->init + 512, task + 512);
+	guest_list_add_tail(guest, signal + 16, task + 704);
+	guest_list_add_tail(guest, guest->init + 512, task + 512);
 	return task;
 }
 
@@ -241,7 +241,7 @@ u64 fake_thread(struct fake_guest *guest, u64 leader, u32 pid)
 		 fake_get(guest, leader, MONARCH_F_TASK_TGID));
 	fake_set(guest, task, MONARCH_F_TASK_SIGNAL, signal);
 	fake_set(guest, task, MONARCH_F_TASK_SIGHAND, leader + SIGHAND_AT);
-	list_add_tail(guest, signal + 16, task + 704);
+	guest_list_add_tail(guest, signal + 16, task + 704);
 	return task;
 }
 
