@@ -361,7 +361,7 @@ static pthread_t start_thread(void *(*function)(void *), void *argument)
 static void pass(void)
 {
 	volatile bool done = false;
-	pthread_t kicker;
+	pthread_t kicker = 0;
 	unsigned int i;
 
 	for (i = 0; i < option.vcpus; i++) {
