@@ -715,10 +715,6 @@ static int manager_setup(struct manager *manager)
 	if (!error)
 		error = manager_only(manager);
 	if (!error)
-		error = manager_open_device(manager);
-	if (!error)
-		manager_report_device(manager);
-	if (!error)
 		error = manager_policies(manager);
 	if (!error)
 		error = vms_create(manager->options.libvirt_uri,
@@ -727,6 +723,10 @@ static int manager_setup(struct manager *manager)
 		error = manager_watch(manager);
 	if (!error)
 		error = bus_create(manager, &manager->bus);
+	if (!error)
+		error = manager_open_device(manager);
+	if (!error)
+		manager_report_device(manager);
 	return error;
 }
 
