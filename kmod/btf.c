@@ -18,6 +18,9 @@
 
 #define BTF_FILE_MAX	(64 << 20)
 
+/* The header as it was at first: it grows, and files with the old one go on. */
+#define HEADER_MIN	offsetofend(struct btf_header, str_len)
+
 struct btf_view {
 	void *data;
 	const u8 *types, *types_end;
@@ -37,7 +40,7 @@ static int read_whole(struct file *file, void **ret, loff_t *ret_size)
 	ssize_t got = 1;
 	void *data;
 
-	if (size < (loff_t)sizeof(struct btf_header) || size > BTF_FILE_MAX)
+	if (size < (loff_t)HEADER_MIN || size > BTF_FILE_MAX)
 		return -EPROTO;
 	data = vmalloc(size);
 	if (!data)
@@ -58,7 +61,7 @@ static int view_parse(struct btf_view *view, loff_t size)
 	const struct btf_header *header = view->data;
 
 	if (header->magic != BTF_MAGIC || header->version != BTF_VERSION ||
-	    header->hdr_len < sizeof(*header) ||
+	    header->hdr_len < HEADER_MIN ||
 	    (u64)header->hdr_len + header->type_off + header->type_len > size ||
 	    (u64)header->hdr_len + header->str_off + header->str_len > size ||
 	    !header->str_len)

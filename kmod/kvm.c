@@ -356,11 +356,18 @@ __printf(2, 3) static void feature_off(u32 feature, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	/* Said once, not at each look. */
-	if ((features & BIT_ULL(feature)) || strcmp(why[feature], text))
+	/* Said once: not at each look, nor for each feature that it concerns. */
+	if (strcmp(why[feature], text) &&
+	    (!feature || strcmp(why[feature - 1], text)))
 		pr_info("%s\n", text);
 	features &= ~BIT_ULL(feature);
 	memcpy(why[feature], text, sizeof(text));
+}
+
+static void all_off(u32 first, const char *text)
+{
+	for (; first < MONARCH_FEATURE_NR; first++)
+		feature_off(first, "%s", text);
 }
 
 static bool module_has_btf(const char *name)
@@ -383,9 +390,8 @@ static bool check_probes(void)
 	int entry, leave, err = btf_open("kvm", &pair);
 
 	if (err) {
-		feature_off(MONARCH_FEATURE_ACCOUNT,
-			    "BTF of kvm can not be read (error %d): monitoring off",
-			    err);
+		all_off(MONARCH_FEATURE_ACCOUNT,
+			"BTF of kvm can not be read: monitoring off");
 		return false;
 	}
 	entry = btf_arity(pair, "btf_trace_kvm_entry");
@@ -394,9 +400,10 @@ static bool check_probes(void)
 	/* void *, vcpu, perhaps more; void *, vcpu, isa */
 	if (entry >= 2 && leave == 3)
 		return true;
-	feature_off(MONARCH_FEATURE_ACCOUNT,
-		    "tracepoints kvm_entry(vcpu), kvm_exit(vcpu, isa) expected, found %d and %d arguments: monitoring off",
-		    entry - 1, leave - 1);
+	pr_info("kvm_entry(vcpu) and kvm_exit(vcpu, isa) expected, found %d and %d arguments\n",
+		entry - 1, leave - 1);
+	all_off(MONARCH_FEATURE_ACCOUNT,
+		"the tracepoints of kvm do not pass what they should: monitoring off");
 	return false;
 }
 
@@ -465,13 +472,6 @@ static void look_at_kick(void)
 	}
 }
 
-static void all_off(const char *text)
-{
-	u32 i;
-
-	for (i = 0; i < MONARCH_FEATURE_NR; i++)
-		feature_off(i, "%s", text);
-}
 
 /* Once per life of kvm_amd or kvm_intel; until one is there, at each look. */
 static void look(void)
@@ -480,11 +480,13 @@ static void look(void)
 	if (known)
 		return;
 	if (!tp_entry || !tp_exit) {
-		all_off("kvm is not loaded, or has no tracepoints kvm_entry and kvm_exit");
+		all_off(MONARCH_FEATURE_KVM,
+			"kvm is not loaded, or has no tracepoints kvm_entry and kvm_exit");
 		return;
 	}
 	if (!module_has_btf("kvm_amd") && !module_has_btf("kvm_intel")) {
-		all_off("neither kvm_amd nor kvm_intel is loaded, or this kernel has no BTF of modules");
+		all_off(MONARCH_FEATURE_KVM,
+			"neither kvm_amd nor kvm_intel is loaded, or this kernel has no BTF of modules");
 		return;
 	}
 	feature_on(MONARCH_FEATURE_KVM);

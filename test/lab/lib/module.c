@@ -12,6 +12,7 @@
 #include "module.h"
 
 #define FIND_TRIES	300	/* of 100 ms: a guest boots slowly here */
+#define ATTACH_MS	30000
 
 void die(const char *format, ...)
 {
@@ -106,9 +107,15 @@ void vm_attach(struct vm *vm, int device, int pid)
 {
 	struct monarch_attach args = { .size = sizeof(args), .pid = pid };
 
+	u64 end = now_ns() + ATTACH_MS * 1000000ull;
+
 	memset(vm, 0, sizeof(*vm));
 	vm->device = device;
-	must("ATTACH", device, MONARCH_ATTACH, &args);
+	while (ioctl(device, MONARCH_ATTACH, &args)) {
+		if (errno != EBUSY || now_ns() > end)
+			die("ATTACH: %s", strerror(errno));
+		sleep_ms(10);
+	}
 	vm->fd = args.fd;
 	vm->table_size = args.table_size;
 	vm->table = mmap(NULL, args.table_size, PROT_READ, MAP_SHARED, vm->fd,

@@ -38,7 +38,10 @@ int device_open(void);
 /* ioctl(); dies on an error, naming @what. */
 void must(const char *what, int fd, unsigned long cmd, void *arg);
 
-/* Attach to the VM of process @pid. */
+/*
+ * Attach to the VM of process @pid. Waits while it is busy: what another
+ * descriptor owed is worked off after its end.
+ */
 void vm_attach(struct vm *vm, int device, int pid);
 void vm_detach(struct vm *vm);
 
