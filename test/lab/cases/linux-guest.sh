@@ -6,7 +6,7 @@
 # A Debian guest under KVM, reached by the qemu backend: its processes are seen as
 # it sees them, and they are stopped and resumed.
 
-l2 run guest --kernel "$L1" --mode churn
+l2 run guest --kernel "$L1" --mode few
 processes "$(l2 dir guest)"
 cycles "$(l2 dir guest)" 30
 l2 check guest
