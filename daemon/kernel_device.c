@@ -10,10 +10,7 @@
 
 #include "clock.h"
 
-/* A VM that has just been made has not entered its guest yet. */
-#define ATTACH_TRIES		30
-#define ATTACH_PAUSE_NS		(100 * NS_PER_MS)
-#define LIST_MAX		512
+#define LIST_MAX	512
 
 int kernel_ioctl(int fd, unsigned long request, void *argument, u32 size)
 {
@@ -128,41 +125,7 @@ static bool find_entry(const struct kernel_device *device, pid_t pid,
 	return false;
 }
 
-bool kernel_device_knows(const struct kernel_device *device, pid_t pid)
-{
-	struct monarch_vm_entry entry;
-
-	return find_entry(device, pid, &entry) && !entry.attached &&
-	       !(entry.refusals & (MONARCH_VM_ENCRYPTED | MONARCH_VM_ODD));
-}
-
-static const char *refusal_text(const struct kernel_device *device, pid_t pid)
-{
-	struct monarch_vm_entry entry;
-
-	if (!find_entry(device, pid, &entry))
-		return "the module refuses it";
-	return entry.refusals & MONARCH_VM_ENCRYPTED ?
-		"expected plain guest memory, found it encrypted or private" :
-		"expected KVM's structures as the module knows them, found others";
-}
-
-static void attach_why(const struct kernel_device *device, pid_t pid, int error,
-		       char why[BACKEND_WHY_LEN])
-{
-	const char *text = strerror(-error);
-
-	if (error == -ENOENT)
-		text = "expected a KVM VM that has run, found none; it is emulated (TCG), or was paused since its start";
-	else if (error == -EBUSY)
-		text = "expected it to be free, found it attached; another Monarch has it";
-	else if (error == -EOPNOTSUPP)
-		text = refusal_text(device, pid);
-	snprintf(why, BACKEND_WHY_LEN, "monarch.ko: VM of process %d: %s",
-		 pid, text);
-}
-
-/* Has @pid a KVM VM at all? If not, waiting for its first run is in vain. */
+/* Cheaper to see than by asking the module, which looks at all processes. */
 static bool has_kvm_vm(pid_t pid)
 {
 	char path[64], target[64];
@@ -185,20 +148,47 @@ static bool has_kvm_vm(pid_t pid)
 	return found;
 }
 
+bool kernel_device_knows(const struct kernel_device *device, pid_t pid)
+{
+	struct monarch_vm_entry entry;
+
+	return has_kvm_vm(pid) && find_entry(device, pid, &entry) &&
+	       !entry.attached &&
+	       !(entry.refusals & (MONARCH_VM_ENCRYPTED | MONARCH_VM_ODD));
+}
+
+static const char *refusal_text(const struct kernel_device *device, pid_t pid)
+{
+	struct monarch_vm_entry entry;
+
+	if (!find_entry(device, pid, &entry))
+		return "the module refuses it";
+	return entry.refusals & MONARCH_VM_ENCRYPTED ?
+		"expected plain guest memory, found it encrypted or private" :
+		"expected KVM's structures as the module knows them, found others";
+}
+
+static void attach_why(const struct kernel_device *device, pid_t pid, int error,
+		       char why[BACKEND_WHY_LEN])
+{
+	const char *text = strerror(-error);
+
+	if (error == -ENOENT)
+		text = "expected a KVM VM, found none; it is emulated (TCG), or not made yet";
+	else if (error == -EBUSY)
+		text = "expected it to be free, found it attached; another Monarch has it";
+	else if (error == -EOPNOTSUPP)
+		text = refusal_text(device, pid);
+	snprintf(why, BACKEND_WHY_LEN, "monarch.ko: VM of process %d: %s",
+		 pid, text);
+}
+
 int kernel_device_attach(const struct kernel_device *device, pid_t pid,
 			 u64 *ret_bytes, char why[BACKEND_WHY_LEN])
 {
-	const struct timespec pause = { .tv_nsec = ATTACH_PAUSE_NS };
-	struct monarch_attach attach;
-	int error;
+	struct monarch_attach attach = { .pid = pid };
+	int error = kernel_call(device->fd, MONARCH_ATTACH, &attach);
 
-	for (u32 i = 0; i < ATTACH_TRIES; i++) {
-		attach = (struct monarch_attach){ .pid = pid };
-		error = kernel_call(device->fd, MONARCH_ATTACH, &attach);
-		if (error != -ENOENT || !has_kvm_vm(pid))
-			break;
-		nanosleep(&pause, NULL);
-	}
 	if (error) {
 		attach_why(device, pid, error, why);
 		return error;

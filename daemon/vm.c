@@ -131,7 +131,7 @@ static bool vm_suspicious(const struct vm *vm, u64 now_ns)
 }
 
 /*
- * The module was loaded, or saw the VM run, after we had to reach it otherwise.
+ * The module was loaded, or QEMU made the VM, after we had to reach it otherwise.
  * Opened anew only while nothing is stopped in it.
  */
 static bool vm_can_upgrade(const struct vm *vm)
