@@ -89,10 +89,22 @@ ran() { # ran VM PID
 		awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
+late() {
+	grep -c "the module has resumed all" "$work/monarchd.log" || :
+}
+
+# A machine so busy that the daemon misses its lease: what it has to say so for
+# is another case's matter, and it stops again what is wanted.
 expect_stopped() { # expect_stopped VM PID
-	before=$(ran "$1" "$2")
-	sleep 1
-	expect "what process $2 of $1 has run" "$before" "$(ran "$1" "$2")"
+	for _ in 1 2 3; do
+		late=$(late)
+		before=$(ran "$1" "$2")
+		sleep 1
+		after=$(ran "$1" "$2")
+		[ "$late" != "$(late)" ] || break
+		within 20 process_is "$1" "$2" stop parked
+	done
+	expect "what process $2 of $1 has run" "$before" "$after"
 }
 
 moved() { # moved VM PID BEFORE
