@@ -70,7 +70,8 @@ void guest_destroy(struct guest *guest)
 
 static void look_at_slots(struct guest *guest)
 {
-	u32 nr = link_ranges(guest->link, guest->slots, MONARCH_VM_RANGES_MAX);
+	u32 nr = link_ranges(guest->link, guest->slots,
+			     ARRAY_SIZE(guest->slots));
 	u32 i;
 
 	guest->memory.nr_ranges = min_t(u32, nr, MONARCH_VM_RANGES_MAX);

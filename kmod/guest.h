@@ -16,6 +16,7 @@ struct table;
  * struct guest - a guest and how to read it
  * @known: SET_GUEST has been given; without it there is only @memory
  * @may_fault: reads may ask the host for pages; false under a hold
+ * @slots: scratch: memory slots before adjoining ones are made one
  * @reads: since the last cond_resched()
  * @snaps: the two halves of the table
  * @active: the one that is published
@@ -24,7 +25,7 @@ struct guest {
 	struct gi_memory memory;
 	struct link *link;
 	struct gi_ram_range ranges[MONARCH_VM_RANGES_MAX];
-	struct monarch_ram_range slots[MONARCH_VM_RANGES_MAX];
+	struct monarch_ram_range slots[4 * MONARCH_VM_RANGES_MAX];
 	bool known;
 	bool may_fault;
 	u32 reads;

@@ -884,6 +884,8 @@ static void drop_traps(struct link *link)
 	u32 left = EXPEL_TRIES;
 
 	link_set_methods(link, 0);
+	/* Probes that have still seen the trap wanted are through with it. */
+	synchronize_rcu();
 	while (expel_trapped(link) && !link_is_gone(link) && left--)
 		msleep(1);
 }

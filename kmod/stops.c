@@ -251,6 +251,8 @@ int vm_edit(struct vm *vm, enum edit_op op, struct monarch_target *targets,
 		return -ENODEV;
 	if (!vm->guest->known)
 		return -ENOENT;
+	if (link_refusals(vm->link) & MONARCH_VM_NO_APIC)
+		return -EOPNOTSUPP;
 	err = guest_begin(vm->guest, true);
 	if (err)
 		return err;
@@ -312,7 +314,7 @@ static struct stop *stop_find(struct vm *vm, u64 task, u64 start_time)
 
 static struct stop *stop_add(struct vm *vm, u64 task, u64 start_time)
 {
-	struct stop *stop = kzalloc(sizeof(*stop), GFP_KERNEL_ACCOUNT);
+	struct stop *stop = kzalloc(sizeof(*stop), GFP_KERNEL);
 
 	if (!stop)
 		return NULL;

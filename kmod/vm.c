@@ -188,47 +188,63 @@ static u32 vcpus_for(const struct link_found *found)
 		     (u32)MONARCH_VCPUS_MAX);
 }
 
+/* On the worker: as soon as the link is there, its work may be asked for. */
+struct start_job {
+	const struct link_found *found;
+	u32 max_vcpus;
+};
+
 static int start(struct vm *vm, void *arg)
 {
+	const struct start_job *job = arg;
+	int err = link_open(job->found, table_vcpus(&vm->table),
+			    job->max_vcpus, process_ends, vm, &vm->link);
+
+	if (err)
+		goto out;
+	vm->guest = guest_create(vm->link, &vm->table);
+	if (!vm->guest) {
+		vm_let_go(vm);
+		err = -ENOMEM;
+		goto out;
+	}
 	vm->table.head->nr_vcpus = link_nr_vcpus(vm->link);
 	vm->methods = MONARCH_ACCOUNT_SAMPLE;
 	vm_service(vm);
 	return 0;
+
+out:
+	vm->finished = true;	/* no timer */
+	return err;
 }
 
 int vm_create(const struct link_found *found, u32 id, u32 max_processes,
 	      u32 max_threads, struct vm **ret)
 {
+	struct start_job job = {
+		.found = found, .max_vcpus = vcpus_for(found),
+	};
 	struct vm *vm = vm_new(found, id);
-	u32 max_vcpus = vcpus_for(found);
-	int err = -ENOMEM;
+	int err;
 
 	if (!vm)
 		return -ENOMEM;
-	if (table_init(&vm->table, max_vcpus, max_processes, max_threads))
+	err = table_init(&vm->table, job.max_vcpus, max_processes, max_threads);
+	if (err)
 		goto out_free;
 	vm->worker = compat_run_worker("monarch/%u", vm->pid_number);
 	if (IS_ERR(vm->worker)) {
 		err = PTR_ERR(vm->worker);
 		goto out_free;
 	}
-	err = link_open(found, table_vcpus(&vm->table), max_vcpus, process_ends,
-			vm, &vm->link);
+	err = vm_run(vm, start, &job);
 	if (err)
 		goto out_worker;
-	vm->guest = guest_create(vm->link, &vm->table);
-	if (!vm->guest) {
-		err = -ENOMEM;
-		goto out_link;
-	}
 	__module_get(THIS_MODULE);
-	vm_run(vm, start, NULL);
 	trace_monarch_attach(vm->id, vm->pid_number, found->nr_vcpus);
 	*ret = vm;
 	return 0;
 
-out_link:
-	link_close(vm->link);
 out_worker:
 	kthread_destroy_worker(vm->worker);
 out_free:

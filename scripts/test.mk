@@ -14,7 +14,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 
 .PHONY: help deps check check-quick check-static check-build check-unit \
 	check-fuzz check-guests check-backend check-daemon check-kbuild check-types check-dwarf-full soak \
-	bench demo clean unit-run fuzzers fuzz-programs lab check-lab
+	bench demo clean unit-run fuzzers fuzz-programs lab check-lab check-kmod
 
 help:
 	@sed -n 's/^## //p' Makefile scripts/test.mk scripts/install.mk
@@ -30,6 +30,7 @@ help:
 ## make check-backend  the qemu backend on real VMs, with libvirt and without
 ## make lab            a shell in the nested lab: LAB="--l1 sid --smp 2" to choose
 ## make check-lab      KVM's part, in the nested lab: CASES="kvm 6.1" to choose
+## make check-kmod     monarch.ko builds cleanly (6.1, 6.12, sid), links with nothing of kvm
 ## make check-kbuild   the core compiles as a kernel module (6.1, 6.12, sid)
 ## make check-types    BTF and DWARF give the same offsets
 ## make check-dwarf-full  the same with a whole -dbg package (downloads 860 MB)
@@ -55,7 +56,7 @@ check-build:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=$(CLANG) WERROR=-Werror all tests
 
 .PHONY: tests
-tests: $(patsubst %.c,$(BUILD)/%,$(UNIT) $(GUEST_TESTS) $(BENCH)) $(BUILD)/test/core/suite
+tests: $(patsubst %.c,$(BUILD)/%,$(UNIT) $(GUEST_TESTS) $(BENCH) $(LAB_TESTS)) $(BUILD)/test/core/suite
 
 unit-run: $(patsubst %.c,$(BUILD)/%,$(UNIT)) $(BUILD)/test/core/suite
 	@scripts/run-units $^
@@ -80,6 +81,9 @@ $(BUILD)/test/fuzz/%: $(BUILD)/test/fuzz/%.o $(BUILD)/test/core/fake_guest.o \
 check-fuzz: fuzzers
 	@scripts/run-fuzzers $(FUZZ_SECONDS) $(patsubst %.c,$(BUILD)/fuzz/%,$(FUZZ))
 
+check-kmod:
+	@BUILD="$(BUILD)" scripts/check-kmod
+
 check-kbuild:
 	@scripts/check-kbuild
 
@@ -95,10 +99,10 @@ check-guests: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
 check-daemon: all
 	@BUILD="$(BUILD)" scripts/check-daemon $(CASES)
 
-lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS) $(LAB_TESTS)) all
 	@BUILD="$(BUILD)" scripts/lab shell $(LAB)
 
-check-lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS)) all
+check-lab: $(patsubst %.c,$(BUILD)/%,$(GUEST_TESTS) $(LAB_TESTS)) all check-kmod
 	@BUILD="$(BUILD)" scripts/check-lab $(CASES)
 
 check-backend: $(BUILD)/test/guest/backend_guest
