@@ -142,13 +142,19 @@ static u32 act_collect(const struct vm *vm, u64 now_ns, struct proc **procs)
 	return nr;
 }
 
-static struct backend_target act_target(const struct proc *proc)
+static struct backend_target act_target(const struct vm *vm,
+					const struct proc *proc)
 {
 	if (!proc)
 		return (struct backend_target){ .act = BACKEND_SETTLE };
 	return (struct backend_target){
 		.act = proc_wanted(proc) ? BACKEND_STOP : BACKEND_RESUME,
-		.target = { proc->now.task, proc->now.start_time },
+		.target = {
+			.task = proc->now.task,
+			.start_time = proc->now.start_time,
+			.from = gi_stop_first(vm->snapshot, &proc->now,
+					      proc_wanted(proc)),
+		},
 	};
 }
 
@@ -213,7 +219,7 @@ static void act_edit(struct vm *vm, struct proc *const *procs, u32 nr,
 	int error;
 
 	for (u32 i = 0; i < nr; i++)
-		targets[i] = act_target(procs[i]);
+		targets[i] = act_target(vm, procs[i]);
 	error = vm->backend->ops->edit(vm->backend, targets, nr, &edit);
 	act_count(vm, &edit);
 	for (u32 i = 0; i < nr; i++) {

@@ -12,6 +12,7 @@
 #include "clock.h"
 
 #define ATTACH_MAX_VCPUS 64
+#define ATTACH_TRIES 8
 
 /**
  * struct attach_pool - jobs
@@ -148,16 +149,52 @@ static int attach_open(struct attach_job *job)
 	return job->kernel_error;
 }
 
-static int attach_find(struct attach_job *job)
-{
-	struct gi_vcpu_regs regs[ATTACH_MAX_VCPUS];
-	struct backend *backend = job->backend;
-	u32 nr = 0;
+struct attach_regs {
+	struct gi_vcpu_regs vcpus[ATTACH_MAX_VCPUS];
+	u32 nr;
+};
 
-	if (backend->ops->registers(backend, regs, ATTACH_MAX_VCPUS, &nr))
-		nr = 0;
-	return gi_find_linux(&backend->memory, regs, nr, job->options,
-			     &job->found);
+/* A backend that cannot tell them leaves the search to RAM alone. */
+static void attach_regs_read(struct backend *backend, struct attach_regs *ret)
+{
+	if (backend->ops->registers(backend, ret->vcpus, ATTACH_MAX_VCPUS,
+				    &ret->nr))
+		ret->nr = 0;
+}
+
+/* Did some vCPU keep its page tables, so that they were alive all the time? */
+static bool attach_regs_kept(const struct attach_regs *before,
+			     const struct attach_regs *after)
+{
+	u32 i;
+
+	for (i = 0; i < before->nr && i < after->nr; i++)
+		if (before->vcpus[i].cr3 == after->vcpus[i].cr3)
+			return true;
+	return before->nr == 0;
+}
+
+int attach_find(struct backend *backend, const struct gi_find_options *options,
+		struct gi_found *ret)
+{
+	struct attach_regs regs[2];
+	u32 try;
+	int r;
+
+	attach_regs_read(backend, &regs[0]);
+	for (try = 0; try < ATTACH_TRIES; try++) {
+		const struct attach_regs *before = &regs[try % 2];
+		struct attach_regs *after = &regs[1 - try % 2];
+
+		r = gi_find_linux(&backend->memory, before->vcpus, before->nr,
+				  options, ret);
+		if (r != GI_FIND_E_NOT_LINUX)
+			break;
+		attach_regs_read(backend, after);
+		if (attach_regs_kept(before, after))
+			break;
+	}
+	return r;
 }
 
 static enum attach_result attach_result(int found)
@@ -189,7 +226,7 @@ static void attach_try(struct attach_job *job)
 		if (result)
 			return;
 	}
-	result = attach_find(job);
+	result = attach_find(job->backend, job->options, &job->found);
 	job->result = attach_result(result);
 	if (result)
 		snprintf(job->why, sizeof(job->why), "%s",

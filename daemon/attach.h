@@ -79,6 +79,15 @@ int attach_start(struct attach_pool *pool, struct attach_job *job);
 /* A finished job, the caller's again; NULL: none. */
 struct attach_job *attach_next(struct attach_pool *pool);
 
+/**
+ * attach_find() - find the kernel of a VM that is reached
+ * Registers are those of a moment: where the processes that ran then ended
+ * before their page tables were walked, the search is done again.
+ * Return: as gi_find_linux().
+ */
+int attach_find(struct backend *backend, const struct gi_find_options *options,
+		struct gi_found *ret);
+
 /* Free a job with all that it holds. */
 struct attach_job *attach_job_destroy(struct attach_job *job);
 

@@ -93,8 +93,8 @@ static void request_add(struct bus_request *request, const struct proc *proc)
 {
 	if (request->nr < ARRAY_SIZE(request->targets))
 		request->targets[request->nr] = (struct gi_target){
-			proc->now.task,
-			proc->now.start_time,
+			.task = proc->now.task,
+			.start_time = proc->now.start_time,
 		};
 	request->nr++;
 }

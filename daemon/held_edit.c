@@ -34,7 +34,7 @@ static void edit_target(struct backend *backend, const struct gi_kernel *kernel,
 	target->error = 0;
 	target->wrote = false;
 	target->refusal = edit_plan(kernel, target, &plan);
-	if (target->refusal || !plan.nr_steps)
+	if (target->refusal || gi_plan_empty(&plan))
 		return;
 	target->error = backend->ops->apply(backend, &plan, &step);
 	target->wrote = !target->error;
@@ -48,7 +48,7 @@ static bool edit_needs_hold(const struct gi_kernel *kernel,
 
 	for (u32 i = 0; i < nr; i++)
 		if (targets[i].act != BACKEND_SETTLE ||
-		    (!gi_plan_settle(kernel, &plan) && plan.nr_steps))
+		    (!gi_plan_settle(kernel, &plan) && !gi_plan_empty(&plan)))
 			return true;
 	return false;
 }

@@ -66,6 +66,11 @@ static inline void gi_plan_init(struct gi_plan *plan)
 	plan->nr_kicks = 0;
 }
 
+static inline bool gi_plan_empty(const struct gi_plan *plan)
+{
+	return !plan->nr_steps && !plan->nr_kicks;
+}
+
 /*
  * Add a step. Return: 0; -ENOSPC the plan is full; -EINVAL misaligned or bad
  * width.

@@ -65,33 +65,55 @@ u64 gi_kernel_per_cpu(const struct gi_kernel *kernel, u32 id, u32 cpu)
 	return gi_kernel_symbol(kernel, id) + kernel->boot.per_cpu_offset[cpu];
 }
 
-/* A word of the online mask, or all ones where it cannot be known. */
-static u64 online_word(const struct gi_kernel *kernel, u32 word)
+/* A word of a mask of CPUs. Return: false where it cannot be known. */
+static bool mask_word(const struct gi_kernel *kernel, u32 id, u32 word,
+		      u64 *ret)
 {
-	u64 mask = gi_kernel_symbol(kernel, MONARCH_F_SYM_CPU_ONLINE_MASK);
-	u64 value;
+	u64 mask = gi_kernel_symbol(kernel, id);
 
-	if (!mask || gi_kernel_read_uint(kernel, mask + word * 8, 8, &value))
-		return U64_MAX;
-	return value;
+	return mask && !gi_kernel_read_uint(kernel, mask + word * 8, 8, ret);
+}
+
+static bool mask_has(const struct gi_kernel *kernel, u32 id, u32 cpu)
+{
+	u64 word;
+
+	return cpu < kernel->boot.nr_cpus &&
+	       (!mask_word(kernel, id, cpu / 64, &word) ||
+		((word >> (cpu % 64)) & 1));
 }
 
 bool gi_kernel_cpu_online(const struct gi_kernel *kernel, u32 cpu)
 {
-	return cpu < kernel->boot.nr_cpus &&
-	       ((online_word(kernel, cpu / 64) >> (cpu % 64)) & 1);
+	return mask_has(kernel, MONARCH_F_SYM_CPU_ONLINE_MASK, cpu);
+}
+
+bool gi_kernel_cpu_active(const struct gi_kernel *kernel, u32 cpu)
+{
+	return gi_kernel_cpu_online(kernel, cpu) &&
+	       mask_has(kernel, MONARCH_F_SYM_CPU_ACTIVE_MASK, cpu);
+}
+
+u32 gi_kernel_cpus_max(const struct gi_layout *layout)
+{
+	u32 bits = 64;
+
+	if (gi_has(layout, MONARCH_F_TASK_CPUS_MASK))
+		bits = layout->facts[MONARCH_F_TASK_CPUS_MASK].width;
+	return min(bits, (u32)GI_MAX_CPUS);
 }
 
 bool gi_kernel_cpus_same(const struct gi_kernel *kernel)
 {
-	u32 nr = kernel->boot.nr_cpus, word;
+	u32 nr = kernel->boot.nr_cpus, max = gi_kernel_cpus_max(kernel->layout);
 	u64 expected, seen;
+	u32 at;
 
-	for (word = 0; word * 64 < nr; word++) {
-		expected = nr - word * 64 >= 64 ?
-				   U64_MAX : BIT_ULL(nr - word * 64) - 1;
-		seen = online_word(kernel, word);
-		if (seen != expected && seen != U64_MAX)
+	for (at = 0; at < max; at += 64) {
+		expected = at >= nr ? 0 :
+			   nr - at >= 64 ? U64_MAX : BIT_ULL(nr - at) - 1;
+		if (mask_word(kernel, MONARCH_F_SYM_CPU_ONLINE_MASK, at / 64,
+			      &seen) && seen != expected)
 			return false;
 	}
 	return true;

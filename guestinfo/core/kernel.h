@@ -69,6 +69,12 @@ u64 gi_kernel_per_cpu(const struct gi_kernel *kernel, u32 id, u32 cpu);
 /* Is @cpu one that we know of, and online now? Unknown counts as online. */
 bool gi_kernel_cpu_online(const struct gi_kernel *kernel, u32 cpu);
 
+/* The same, and not about to go offline. */
+bool gi_kernel_cpu_active(const struct gi_kernel *kernel, u32 cpu);
+
+/* How many CPUs a mask of them has bits for, GI_MAX_CPUS at most. */
+u32 gi_kernel_cpus_max(const struct gi_layout *layout);
+
 /* Are the online CPUs still those of gi_boot? False after CPU hotplug. */
 bool gi_kernel_cpus_same(const struct gi_kernel *kernel);
 

@@ -25,6 +25,7 @@
 #define VECTOR_RESCHEDULE	0xfd
 #define VECTOR_CALL_SINGLE	0xfb	/* CALL_FUNCTION_SINGLE_VECTOR */
 #define LOCK_MAX_BYTES		64u
+#define SPINLOCK_MAGIC		0xdead4ead	/* CONFIG_DEBUG_SPINLOCK */
 #define CAVE_SLOT		64u
 #define CAVE_MAX_SLOTS		48u
 #define THREADS_MAX		32768u
@@ -53,6 +54,7 @@ struct job {
 	struct gi_stop_result *result;
 	enum gi_stop_method method;
 	enum gi_refusal later;	/* why threads are pending */
+	bool full;		/* the plan has no room for another thread */
 	u64 leader;
 	u64 signal;
 	u64 tif_sigpending;
@@ -82,7 +84,7 @@ static const char *const refusal_texts[GI_REFUSE_MAX] = {
 	[GI_REFUSE_PTRACED] = "is traced by a debugger in the guest",
 	[GI_REFUSE_VFORK_EXEC] = "is inside vfork or exec; it is tried again",
 	[GI_REFUSE_GUEST_FROZEN] =
-		"is frozen by the guest's own cgroup freezer",
+		"is frozen or stopped by the guest itself",
 	[GI_REFUSE_SIGLOCK] = "has its signal lock held; it is tried again",
 	[GI_REFUSE_TRAP_WINDOW] =
 		"has a thread entering or leaving the trap; it is tried again",
@@ -185,27 +187,46 @@ static const u16 ttwu_needs[] = {
 	MONARCH_F_TASK_WAKING_VALUE, MONARCH_F_CSD_TYPE_TTWU_VALUE,
 };
 
+/*
+ * A kernel with kCFI checks the type of what it calls by a pointer: to it,
+ * wake_up_process() is no function for a call_single_data.
+ */
+static bool calls_allowed(const struct gi_layout *layout)
+{
+	return !gi_has(layout, MONARCH_F_SYM_CFI_WAKE_UP_PROCESS);
+}
+
 enum gi_stop_method gi_stop_method(const struct gi_layout *layout)
 {
 	if (!has_all(layout, stop_needs, ARRAY_SIZE(stop_needs)) ||
 	    layout->facts[MONARCH_F_TIF_SIGPENDING_BIT].value > 31)
 		return GI_STOP_NONE;
 	/* task_struct.frozen: Linux kernel commit 76f969e8948d (in v5.2) */
-	return gi_has(layout, MONARCH_F_TASK_FROZEN) ? GI_STOP_FREEZER :
-						       GI_STOP_SILENT;
+	if (gi_has(layout, MONARCH_F_TASK_FROZEN))
+		return calls_allowed(layout) ||
+		       has_all(layout, ttwu_needs, ARRAY_SIZE(ttwu_needs)) ?
+			       GI_STOP_FREEZER : GI_STOP_NONE;
+	return calls_allowed(layout) ? GI_STOP_SILENT : GI_STOP_NONE;
 }
+
+static const u16 freezer_needs[] = {
+	MONARCH_F_TASK_CGROUPS, MONARCH_F_CSS_SET_DFL_CGRP,
+	MONARCH_F_CGROUP_E_FREEZE,
+};
 
 /* Does the guest itself want this task frozen (cgroup.freeze)? */
 static bool guest_freezes(const struct gi_kernel *kernel, u64 task)
 {
 	u64 css_set, cgroup, freeze;
 
+	if (!has_all(kernel->layout, freezer_needs, ARRAY_SIZE(freezer_needs)))
+		return false;
 	if (gi_kernel_field(kernel, task, MONARCH_F_TASK_CGROUPS, &css_set) ||
 	    gi_kernel_field(kernel, css_set, MONARCH_F_CSS_SET_DFL_CGRP,
 			    &cgroup) ||
 	    gi_kernel_field(kernel, cgroup, MONARCH_F_CGROUP_E_FREEZE,
 			    &freeze))
-		return false;
+		return true;	/* unknown: not ours to touch */
 	return freeze;
 }
 
@@ -232,23 +253,30 @@ static bool asleep(const struct gi_kernel *kernel,
 	       !(waking->kind && facts->state == waking->value);
 }
 
+/* on_rq stays set in delayed dequeue (6.12): off the CPU all the same. */
+static bool queued(const struct gi_kernel *kernel, u64 task,
+		   const struct gi_stop_facts *facts)
+{
+	u64 delayed;
+
+	return facts->on_rq &&
+	       (gi_kernel_field(kernel, task, MONARCH_F_TASK_SCHED_DELAYED,
+				&delayed) || !delayed);
+}
+
 static enum gi_stop_state classify_freezer(const struct gi_kernel *kernel,
 					   u64 task,
 					   const struct gi_stop_facts *facts)
 {
-	bool marked = facts->jobctl & GI_JOBCTL_TRAP_FREEZE;
-	bool off_cpu = !facts->on_cpu && !facts->on_rq;
-
-	if (!marked) {
-		if (!facts->frozen || !off_cpu ||
+	if (!(facts->jobctl & GI_JOBCTL_TRAP_FREEZE)) {
+		if (!facts->frozen || facts->on_cpu ||
 		    !(facts->state & GI_TASK_INTERRUPTIBLE) ||
-		    guest_freezes(kernel, task))
+		    queued(kernel, task, facts) || guest_freezes(kernel, task))
 			return GI_RUNS;
 		return GI_WAKING;
 	}
 	if (guest_freezes(kernel, task))
 		return GI_GUEST_FROZEN;
-	/* on_rq stays set in delayed dequeue (6.12): off the CPU all the same */
 	if (facts->frozen && !facts->on_cpu &&
 	    (facts->state & GI_TASK_INTERRUPTIBLE))
 		return GI_PARKED;
@@ -409,9 +437,10 @@ static int member_bits(struct job *job, u64 gva, u32 id, u64 old, u64 bits,
 
 /*
  * A lock is free when all of it is zero: a raw spinlock, and as well the
- * rt_mutex that a spinlock is on PREEMPT_RT (no owner, no waiters). A kernel
- * with lock debugging never looks free, so nothing is edited there.
- * Return: 1 free and checked by the plan, 0 held, or -errno.
+ * rt_mutex that a spinlock is on PREEMPT_RT (no owner, no waiters). With
+ * CONFIG_DEBUG_SPINLOCK a lock is never all zero.
+ * Return: 1 free and checked by the plan, 0 held, -EOPNOTSUPP a debugging lock,
+ * or -errno.
  */
 static int lock_is_free(struct job *job, u64 gva, u32 id,
 			enum gi_purpose purpose)
@@ -429,6 +458,8 @@ static int lock_is_free(struct job *job, u64 gva, u32 id,
 			err = gi_read_uint(job->kernel->mem, gpa, 4, &value);
 		if (err)
 			return err;
+		if (at == 4 && value == SPINLOCK_MAGIC)
+			return -EOPNOTSUPP;
 		if (value)
 			return 0;
 		err = gi_plan_check(job->plan, gpa, 4, U32_MAX, 0, purpose);
@@ -630,6 +661,8 @@ static int wake_by_call(struct job *job, const struct thread *thread)
 	u64 usage;
 	int err;
 
+	if (!calls_allowed(job->layout))
+		return 0;
 	err = slot_for(job, thread->task, &slot);
 	if (err <= 0)
 		return err;
@@ -650,11 +683,15 @@ static int wake_by_call(struct job *job, const struct thread *thread)
 	return err ? err : 1;
 }
 
+/*
+ * Where try_to_wake_up() would queue the thread: on its own CPU, if the thread
+ * may run there and the CPU is not on its way out (ttwu_queue_cond()).
+ */
 static bool cpu_allowed(const struct job *job, const struct thread *thread)
 {
 	u64 word;
 
-	if (!gi_kernel_cpu_online(job->kernel, thread->cpu))
+	if (!gi_kernel_cpu_active(job->kernel, thread->cpu))
 		return false;
 	if (gi_kernel_read_uint(job->kernel,
 				thread->task +
@@ -827,7 +864,7 @@ static int unmark(struct job *job, const struct thread *thread)
 static int resume_freezer(struct job *job, const struct thread *thread)
 {
 	bool runnable = thread->on_cpu || (thread->on_rq && !thread->delayed);
-	int err = 0;
+	int err;
 
 	/*
 	 * Between setting its state and schedule(), or there asleep on a lock
@@ -839,14 +876,15 @@ static int resume_freezer(struct job *job, const struct thread *thread)
 		postpone(job, GI_REFUSE_TRAP_WINDOW);
 		return 0;
 	}
-	if (thread->stop != GI_WAKING)
-		err = unmark(job, thread);
-	if (err || !thread->frozen || !(thread->state & GI_TASK_INTERRUPTIBLE))
-		return err;
-	err = wake(job, thread);
-	if (!err)
-		postpone(job, GI_REFUSE_QUEUE);
-	return err < 0 ? err : 0;
+	/* The mark stays where no wake-up is possible: it is what we go by. */
+	if (thread->frozen && (thread->state & GI_TASK_INTERRUPTIBLE)) {
+		err = wake(job, thread);
+		if (!err)
+			postpone(job, GI_REFUSE_QUEUE);
+		if (err <= 0)
+			return err;
+	}
+	return thread->stop == GI_WAKING ? 0 : unmark(job, thread);
 }
 
 /* Parked in TASK_STOPPED: make it an ordinary sleeper, then wake that. */
@@ -916,6 +954,7 @@ static bool plan_has_room(const struct gi_plan *plan)
 static int plan_thread(struct job *job, const struct thread *thread, bool stop)
 {
 	if (!plan_has_room(job->plan)) {
+		job->full = true;
 		postpone(job, GI_REFUSE_QUEUE);
 		return 0;
 	}
@@ -924,53 +963,111 @@ static int plan_thread(struct job *job, const struct thread *thread, bool stop)
 
 static enum gi_refusal refusal_of(int err)
 {
-	return err == -ENOSPC ? GI_REFUSE_QUEUE : GI_REFUSE_UNREADABLE;
+	switch (err) {
+	case -ENOSPC:
+		return GI_REFUSE_QUEUE;
+	case -EOPNOTSUPP:
+		return GI_REFUSE_NO_METHOD;
+	}
+	return GI_REFUSE_UNREADABLE;
 }
 
-/*
- * Go over the thread list. The guest is held, so a list that contradicts
- * itself is not changing: it is broken.
- */
-static enum gi_refusal each_thread(struct job *job, bool stop)
+/* A place in the thread list: @node, reached from @back. */
+struct place {
+	u64 node, back;
+};
+
+/* Is the thread that the caller would start with in this process's list? */
+static bool starts_at(const struct job *job, u64 task, struct place *ret)
 {
-	u32 link = gi_offset(job->layout, MONARCH_F_TASK_THREAD_NODE);
-	u64 head = job->signal + gi_offset(job->layout,
-					   MONARCH_F_SIGNAL_THREAD_HEAD);
-	u64 node, from = head, back, signal;
-	bool leader_seen = false;
-	struct thread thread;
-	u32 budget = THREADS_MAX;
+	u64 link = gi_offset(job->layout, MONARCH_F_TASK_THREAD_NODE);
+	struct place place = { .node = task + link };
+	u64 signal, next;
+
+	if (!task || field(job, task, MONARCH_F_TASK_SIGNAL, &signal) ||
+	    signal != job->signal ||
+	    gi_kernel_read_uint(job->kernel, place.node + 8, 8, &place.back) ||
+	    gi_kernel_read_uint(job->kernel, place.back, 8, &next) ||
+	    next != place.node)
+		return false;
+	*ret = place;
+	return true;
+}
+
+/* The thread at @place, which must be one of this process. */
+static int thread_at(const struct job *job, const struct place *place,
+		     struct thread *ret)
+{
+	u64 task = place->node -
+		   gi_offset(job->layout, MONARCH_F_TASK_THREAD_NODE);
+	u64 back, signal;
+
+	if (gi_kernel_read_uint(job->kernel, place->node + 8, 8, &back) ||
+	    back != place->back ||
+	    field(job, task, MONARCH_F_TASK_SIGNAL, &signal) ||
+	    signal != job->signal)
+		return -EUCLEAN;
+	return read_thread(job, task, ret);
+}
+
+/* Return: GI_REFUSE_NONE also where the thread needs nothing. */
+static enum gi_refusal visit_thread(struct job *job,
+				    const struct thread *thread, bool stop)
+{
 	enum gi_refusal refusal;
 	int err;
 
-	if (gi_kernel_read_uint(job->kernel, head, 8, &node))
-		return GI_REFUSE_UNREADABLE;
-	while (node != head) {
-		u64 task = node - link;
+	if (exiting(thread))
+		return GI_REFUSE_NONE;
+	refusal = stop ? may_stop(thread) : GI_REFUSE_NONE;
+	if (refusal)
+		return refusal;
+	job->result->threads++;
+	err = plan_thread(job, thread, stop);
+	return err ? refusal_of(err) : GI_REFUSE_NONE;
+}
 
-		if (!budget-- ||
-		    gi_kernel_read_uint(job->kernel, node + 8, 8, &back) ||
-		    back != from ||
-		    field(job, task, MONARCH_F_TASK_SIGNAL, &signal) ||
-		    signal != job->signal || read_thread(job, task, &thread))
-			return GI_REFUSE_UNREADABLE;
-		leader_seen |= task == job->leader;
-		if (!exiting(&thread)) {
-			refusal = stop ? may_stop(&thread) : GI_REFUSE_NONE;
-			if (refusal)
-				return refusal;
-			job->result->threads++;
-			err = plan_thread(job, &thread, stop);
-			if (err)
-				return refusal_of(err);
+/*
+ * Go over the thread list, from @first on if that is in it. The guest is held,
+ * so a list that contradicts itself is not changing: it is broken. The hold is
+ * short: once the plan is full, or where the caller knows where to start, no
+ * more than GI_PLAN_THREADS are looked at.
+ */
+static enum gi_refusal each_thread(struct job *job, u64 first, bool stop)
+{
+	u64 head = job->signal + gi_offset(job->layout,
+					   MONARCH_F_SIGNAL_THREAD_HEAD);
+	struct place place = { .back = head };
+	bool whole = !starts_at(job, first, &place);
+	bool leader_seen = false;
+	struct thread thread;
+	u32 visited = 0;
+	enum gi_refusal refusal;
+
+	if (whole && gi_kernel_read_uint(job->kernel, head, 8, &place.node))
+		return GI_REFUSE_UNREADABLE;
+	for (; place.node != head; visited++) {
+		if (visited >= GI_PLAN_THREADS && (job->full || !whole)) {
+			postpone(job, GI_REFUSE_QUEUE);
+			whole = false;
+			break;
 		}
-		from = node;
-		if (gi_kernel_read_uint(job->kernel, node, 8, &node))
+		if (visited >= THREADS_MAX || thread_at(job, &place, &thread))
+			return GI_REFUSE_UNREADABLE;
+		leader_seen |= thread.task == job->leader;
+		refusal = visit_thread(job, &thread, stop);
+		if (refusal)
+			return refusal;
+		place.back = place.node;
+		if (gi_kernel_read_uint(job->kernel, place.node, 8,
+					&place.node))
 			return GI_REFUSE_UNREADABLE;
 	}
-	if (!leader_seen)
+	if (whole && !leader_seen)
 		return GI_REFUSE_GONE;
-	return job->result->threads ? GI_REFUSE_NONE : GI_REFUSE_EXITING;
+	/* Threads before @first are not known to be exiting. */
+	return job->result->threads || !whole ? GI_REFUSE_NONE :
+						GI_REFUSE_EXITING;
 }
 
 /* Is the target still itself, and in a condition to be edited? */
@@ -1001,10 +1098,14 @@ static enum gi_refusal admit(struct job *job, const struct gi_target *target,
 		return GI_REFUSE_EXITING;
 	if (stop && exec_task)
 		return GI_REFUSE_VFORK_EXEC;
+	/* The same bits serve the guest's own group stop. */
+	if (stop && job->method == GI_STOP_SILENT &&
+	    guest_group_stop(job->kernel, job->signal))
+		return GI_REFUSE_GUEST_FROZEN;
 	free = lock_is_free(job, sighand, MONARCH_F_SIGHAND_SIGLOCK,
 			    GI_CHECK_LOCK);
 	if (free < 0)
-		return GI_REFUSE_UNREADABLE;
+		return refusal_of(free);
 	return free ? GI_REFUSE_NONE : GI_REFUSE_SIGLOCK;
 }
 
@@ -1027,7 +1128,7 @@ static enum gi_refusal plan_process(const struct gi_kernel *kernel,
 		return GI_REFUSE_NO_METHOD;
 	refusal = admit(&job, target, stop);
 	if (!refusal)
-		refusal = each_thread(&job, stop);
+		refusal = each_thread(&job, target->from, stop);
 	if (!refusal && !ret->marked && !ret->woken) {
 		gi_plan_init(plan);	/* locks alone are nothing to do */
 		refusal = ret->pending ? job.later : GI_REFUSE_NONE;
@@ -1035,6 +1136,29 @@ static enum gi_refusal plan_process(const struct gi_kernel *kernel,
 	if (refusal)
 		gi_plan_init(plan);
 	return refusal;
+}
+
+u64 gi_stop_first(const struct gi_snapshot *snap,
+		  const struct gi_process *proc, bool stop)
+{
+	u32 i;
+
+	/* Of an older snapshot? */
+	if (proc->first_thread >= snap->nr_threads ||
+	    proc->nr_threads > snap->nr_threads - proc->first_thread ||
+	    snap->threads[proc->first_thread].task != proc->task)
+		return 0;
+	for (i = 0; i < proc->nr_threads; i++) {
+		const struct gi_thread *thread =
+			&snap->threads[proc->first_thread + i];
+		bool ours = gi_stop_is_ours(thread->stopped);
+
+		if (thread->exit_state || (thread->flags & GI_PF_EXITING))
+			continue;
+		if (stop ? thread->stopped < GI_STOPPING : ours)
+			return thread->task;
+	}
+	return 0;
 }
 
 enum gi_refusal gi_plan_stop(const struct gi_kernel *kernel,
@@ -1088,7 +1212,7 @@ static int slot_settle(struct job *job, const struct slot *slot)
 	if (slot->func == put)
 		return slot_clear(job, slot);
 	if (slot->func != wake_fn)
-		return -EUCLEAN;
+		return 0;	/* not of our making */
 	err = field(job, slot->info, MONARCH_F_TASK_USAGE, &usage);
 	if (err)
 		return err;
@@ -1100,6 +1224,31 @@ static int slot_settle(struct job *job, const struct slot *slot)
 		return err;
 	return usage > 1 ? slot_clear(job, slot) :
 			   slot_call(job, slot, 0, put, slot->info);
+}
+
+/*
+ * Whoever finds a queue empty sends the interrupt, and nobody else does: a
+ * Monarch that died between its edit and its kick leaves a queue that no one
+ * will ever take, and all that is sent to that CPU waits behind it. An
+ * interrupt too many is harmless.
+ */
+static int kick_queues(struct job *job)
+{
+	const struct gi_kernel *kernel = job->kernel;
+	u64 head;
+	u32 cpu;
+	int err;
+
+	for (cpu = 0; cpu < kernel->boot.nr_cpus; cpu++) {
+		err = gi_kernel_read_uint(kernel, gi_kernel_per_cpu(kernel,
+					  MONARCH_F_SYM_CALL_SINGLE_QUEUE, cpu),
+					  8, &head);
+		if (!err && head && gi_kernel_cpu_online(kernel, cpu))
+			err = kick(job, cpu, VECTOR_CALL_SINGLE);
+		if (err)
+			return err == -ENOSPC ? 0 : err;
+	}
+	return 0;
 }
 
 enum gi_refusal gi_plan_settle(const struct gi_kernel *kernel,
@@ -1117,14 +1266,15 @@ enum gi_refusal gi_plan_settle(const struct gi_kernel *kernel,
 	gi_plan_init(plan);
 	if (job.method == GI_STOP_NONE)
 		return GI_REFUSE_NO_METHOD;
-	if (cave_find(&job, &cave))
+	if (kick_queues(&job) || cave_find(&job, &cave)) {
+		gi_plan_init(plan);
 		return GI_REFUSE_UNREADABLE;
+	}
 	for (i = 0; i < cave.slots; i++) {
 		if (plan->nr_steps + 8 > GI_PLAN_STEPS)
 			break;
-		if (slot_read(&job, cave.gva + i * CAVE_SLOT, &slot))
-			return GI_REFUSE_UNREADABLE;
-		if (slot_settle(&job, &slot)) {
+		if (slot_read(&job, cave.gva + i * CAVE_SLOT, &slot) ||
+		    slot_settle(&job, &slot)) {
 			gi_plan_init(plan);
 			return GI_REFUSE_UNREADABLE;
 		}

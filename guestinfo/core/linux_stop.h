@@ -111,13 +111,20 @@ bool gi_refusal_retry(enum gi_refusal refusal);		/* worth another quantum */
 enum gi_stop_method gi_stop_method(const struct gi_layout *layout);
 const char *gi_stop_method_name(enum gi_stop_method method);
 
+#define GI_PLAN_THREADS	128	/* see gi_target */
+
 /**
  * struct gi_target - the process meant
  * Identity is (task, start_time): a pid alone can be reused.
+ * @from: the thread to begin with (gi_stop_first()), 0: the first of the list. A
+ *	process may have tens of thousands, and the guest is held meanwhile: a
+ *	plan that is given a beginning looks at GI_PLAN_THREADS of them, and says
+ *	in @pending that there are more
  */
 struct gi_target {
 	u64 task;
 	u64 start_time;
+	u64 from;
 };
 
 /**
@@ -135,6 +142,13 @@ struct gi_stop_result {
 	u32 woken;
 	u32 pending;
 };
+
+/*
+ * The first thread of @proc for which a plan to stop (or to resume) has
+ * something to do, as @snap has it; 0: none.
+ */
+u64 gi_stop_first(const struct gi_snapshot *snap,
+		  const struct gi_process *proc, bool stop);
 
 /**
  * gi_plan_stop() - plan to stop every thread of a process

@@ -134,11 +134,8 @@ static int cpus_count(const struct finder *finder,
 		      const struct gi_layout *layout, struct gi_boot *boot)
 {
 	u8 mask[GI_MAX_CPUS / 8] = { 0 };
-	u32 bits = 64, n = 0;
+	u32 bits = gi_kernel_cpus_max(layout), n = 0;
 
-	if (gi_has(layout, MONARCH_F_TASK_CPUS_MASK))
-		bits = layout->facts[MONARCH_F_TASK_CPUS_MASK].width;
-	bits = min(bits, (u32)GI_MAX_CPUS);
 	boot->nr_cpus = 1;
 	/* A kernel for one CPU has no such mask. */
 	if (!gi_symbol(layout, MONARCH_F_SYM_CPU_ONLINE_MASK))

@@ -15,7 +15,6 @@
 
 #include <stdlib.h>
 
-#define IMAGES_TRIED	4	/* all vCPUs of an honest guest map the same one */
 #define NOTES_MAX	4096
 #define NOTE_BUILD_ID	3
 
@@ -84,29 +83,17 @@ static int kallsyms_in(struct finder *finder, const struct gpa_range *range)
 }
 
 /* The kernel that the vCPUs run. */
-static int locate_by_regs(struct finder *finder, bool *ret_mapped)
+static int locate_by_regs(struct finder *finder)
 {
-	struct gpa_range range, tried = { 0 };
-	u32 i, variant, tries = 0;
+	u32 i;
 	int r;
 
-	for (i = 0; i < finder->nr_regs && tries < IMAGES_TRIED; i++) {
-		for (variant = 0; variant < FIND_REGS_VARIANTS; variant++) {
-			if (find_regs_image(finder->mem, &finder->regs[i],
-					    variant, &range) < 0)
-				continue;
-			*ret_mapped = true;
-			if (range.start == tried.start &&
-			    range.end == tried.end)
-				continue;
-			tried = range;
-			tries++;
-			r = kallsyms_in(finder, &range);
-			if (!r && !find_regs_confirm(finder))
-				r = -ENOENT;
-			if (r != -ENOENT)
-				return r;
-		}
+	for (i = 0; i < finder->nr_images; i++) {
+		r = kallsyms_in(finder, &finder->images[i].range);
+		if (!r && !find_regs_confirm(finder))
+			r = -ENOENT;
+		if (r != -ENOENT)
+			return r;
 	}
 	return -ENOENT;
 }
@@ -157,7 +144,6 @@ static bool regs_known(const struct finder *finder)
 /* Step 1. Return: 0, a positive outcome, or -errno. */
 static int kernel_locate(struct finder *finder)
 {
-	bool mapped = false;
 	int r;
 
 	if (!regs_known(finder)) {
@@ -165,11 +151,12 @@ static int kernel_locate(struct finder *finder)
 		return r == -ENOENT ? GI_FIND_E_NOT_LINUX : r;
 	}
 	finder->way = GI_FIND_REGS;
-	r = locate_by_regs(finder, &mapped);
+	find_regs_images(finder);
+	r = locate_by_regs(finder);
 	if (r != -ENOENT)
 		return r;
 	/* No tables in what is mapped there: perhaps elsewhere, for the same image. */
-	if (mapped) {
+	if (finder->nr_images) {
 		r = locate_in_ram(finder);
 		if (!r && find_regs_confirm(finder))
 			return 0;
@@ -246,8 +233,12 @@ static int blob_find(struct finder *finder, struct blob *ret)
 {
 	int r = blob_store_user(finder, ret);
 
-	if (!r)
-		return blob_complete(finder, ret);
+	if (!r) {
+		r = blob_complete(finder, ret);
+		if (r < 0)
+			blob_deinit(ret);
+		return r;
+	}
 	if (r == -ENOMEM)
 		return r;
 	r = blob_btf_load(finder);

@@ -18,11 +18,24 @@
 
 /* Bytes of signal_wake_up_state() that are decoded. */
 #define FINDER_CODE_LEN	64
+#define FINDER_IMAGES	4	/* all vCPUs of an honest guest map the same one */
+
+/* A run of guest-physical memory. */
+struct gpa_range {
+	u64 start, end;
+};
+
+/* What page tables map where the kernel image is: gva = gpa + @distance. */
+struct kernel_image {
+	struct gpa_range range;
+	u64 distance;
+};
 
 /**
  * struct finder - a search
  * @symbols: layout_symbols(), of which there are @nr_layout, and then our own
  * @names: what layout_symbols() returned, which holds the names
+ * @images: of find_regs_images()
  * @result: of kallsyms_find()
  * @banner: of the kernel found, without its newline
  * @code: first bytes of signal_wake_up_state()
@@ -36,6 +49,8 @@ struct finder {
 	struct symbol *symbols;
 	void *names;
 	u32 nr_symbols, nr_layout;
+	struct kernel_image images[FINDER_IMAGES];
+	u32 nr_images;
 	struct kallsyms_result result;
 	enum gi_find_way way;
 	char banner[MONARCH_BANNER_MAX];
@@ -68,21 +83,13 @@ static inline bool regs_usable(const struct gi_vcpu_regs *regs)
 	return regs->cr0 >> 31 & 1 && regs->efer >> 10 & 1 && regs->cr3;
 }
 
-/* A run of guest-physical memory. */
-struct gpa_range {
-	u64 start, end;
-};
-
 /**
- * find_regs_image() - where a vCPU's page tables map the kernel image
- * @variant: 0, 1: which reading of CR3, see the function
- * Return: 0; -ENOENT they map none.
+ * find_regs_images() - where the vCPUs' page tables map the kernel image
+ * Fills finder->images with the different answers, at most FINDER_IMAGES.
  */
-int find_regs_image(struct gi_memory *mem, const struct gi_vcpu_regs *regs,
-		    u32 variant, struct gpa_range *ret);
-#define FIND_REGS_VARIANTS	2
+void find_regs_images(struct finder *finder);
 
-/* Whether some vCPU's page tables map _text to where we found it. */
+/* Whether some vCPU's page tables mapped _text to where we found it. */
 bool find_regs_confirm(const struct finder *finder);
 
 /**

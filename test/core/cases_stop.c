@@ -464,6 +464,186 @@ static bool states(void)
 	return true;
 }
 
+/*
+ * Delayed dequeue (6.12): parked, and still on its run queue. Only a call can
+ * wake it, and where none can be made it must stay marked.
+ */
+static bool no_wake_up(void)
+{
+	struct gi_stop_facts facts = { .frozen = 1, .on_rq = 1, .state = 1 };
+	struct gi_fact *cfi =
+		&guest.layout.facts[MONARCH_F_SYM_CFI_WAKE_UP_PROCESS];
+	u64 a;
+
+	CHECK(start(true));
+	a = fake_process(&guest, 10, "a");
+	run_on(a, 0);
+	CHECK(stop(a) == GI_REFUSE_NONE);
+	fake_park(&guest, a);
+	fake_set(&guest, a, MONARCH_F_TASK_ON_RQ, 1);
+	fake_set(&guest, a, MONARCH_F_TASK_SCHED_DELAYED, 1);
+	/* No calls in a kernel that checks their types. */
+	cfi->kind = MONARCH_FACT_SYMBOL;
+	CHECK(gi_stop_method(&guest.layout) == GI_STOP_FREEZER);
+	CHECK(resume(a) == GI_REFUSE_QUEUE && marked(a));
+	guest.layout.facts[MONARCH_F_TASK_FROZEN].kind = 0;
+	CHECK(gi_stop_method(&guest.layout) == GI_STOP_NONE);
+	guest.layout.facts[MONARCH_F_TASK_FROZEN].kind = MONARCH_FACT_FIELD;
+	cfi->kind = 0;
+	/* Unmarked and never woken: it must be known for what it is. */
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_WAKING);
+	fake_set(&guest, a, MONARCH_F_TASK_SCHED_DELAYED, 0);
+	CHECK(gi_stop_classify(&guest.kernel, a, a + SIGNAL_AT, &facts) ==
+	      GI_RUNS);
+	fake_set(&guest, a, MONARCH_F_TASK_SCHED_DELAYED, 1);
+	CHECK(resume(a) == GI_REFUSE_NONE && result.woken == 1 && !marked(a));
+	CHECK(fake_take_queues(&guest) == 1);
+	return true;
+}
+
+/* A Monarch that died between its edit and its kick leaves a queue behind. */
+static bool forgotten_queue(void)
+{
+	u64 a;
+
+	CHECK(start(true));
+	a = fake_process(&guest, 10, "a");
+	run_on(a, 1);
+	CHECK(stop(a) == GI_REFUSE_NONE);
+	fake_park(&guest, a);
+	CHECK(resume(a) == GI_REFUSE_NONE && result.woken == 1);
+	CHECK(settle() && plan.nr_steps == 0 && plan.nr_kicks == 1);
+	CHECK(plan.kicks[0].apic_id == 1 && plan.kicks[0].vector == 0xfb);
+	CHECK(fake_take_queues(&guest) == 1);
+	CHECK(settle() && gi_plan_empty(&plan));
+	return true;
+}
+
+/* Data of somebody else in the cave is left alone, and does not stop us. */
+static bool foreign_slot(void)
+{
+	u64 a, slot = FAKE_PAGE_OFFSET + 0xe000 + 2048 + 64;
+
+	CHECK(start(true));
+	fake_set(&guest, slot, MONARCH_F_CSD_INFO, 0x1234);
+	fake_set(&guest, slot, MONARCH_F_CSD_FUNC, 0x5678);
+	a = fake_process(&guest, 10, "a");
+	CHECK(stop(a) == GI_REFUSE_NONE);
+	fake_park(&guest, a);
+	fake_set(&guest, a, MONARCH_F_TASK_PI_LOCK, 1);
+	CHECK(resume(a) == GI_REFUSE_NONE && result.woken == 1);
+	CHECK(fake_take_queues(&guest) == 1);
+	CHECK(settle());
+	CHECK(fake_get(&guest, a, MONARCH_F_TASK_USAGE) == 2);
+	CHECK(fake_get(&guest, slot, MONARCH_F_CSD_INFO) == 0x1234);
+	return true;
+}
+
+/* A CPU on its way out is no place to wake a thread on. */
+static bool dying_cpu(void)
+{
+	u64 a;
+
+	CHECK(start(true));
+	a = fake_process(&guest, 11, "a");
+	run_on(a, 1);
+	CHECK(stop(a) == GI_REFUSE_NONE);
+	fake_park(&guest, a);
+	fake_poke(&guest, gi_kernel_symbol(&guest.kernel,
+					   MONARCH_F_SYM_CPU_ACTIVE_MASK), 1);
+	CHECK(resume(a) == GI_REFUSE_NONE && result.woken == 1);
+	/* By a call, with a reference: not by way of its wake_entry. */
+	CHECK(fake_get(&guest, a, MONARCH_F_TASK_USAGE) == 3);
+	return true;
+}
+
+/* CONFIG_DEBUG_SPINLOCK: a lock that is free and not zero. */
+static bool debug_lock(void)
+{
+	struct gi_fact *lock = &guest.layout.facts[MONARCH_F_SIGHAND_SIGLOCK];
+	u64 a;
+
+	CHECK(start(true));
+	a = fake_process(&guest, 10, "a");
+	lock->width = 192;
+	fake_poke(&guest, a + SIGHAND_AT + lock->offset, 0xdead4eadull << 32);
+	CHECK(stop(a) == GI_REFUSE_NO_METHOD);
+	return true;
+}
+
+/* What a guest's own freezer or group stop says, or cannot say. */
+static bool guests_own(void)
+{
+	u64 a;
+
+	CHECK(start(true));
+	a = fake_process(&guest, 10, "a");
+	fake_set(&guest, a, MONARCH_F_TASK_JOBCTL, GI_JOBCTL_TRAP_FREEZE);
+	fake_set(&guest, a, MONARCH_F_TASK_CGROUPS, 0xdead);
+	CHECK(stop(a) == GI_REFUSE_GUEST_FROZEN);
+	CHECK(start(false));
+	a = fake_process(&guest, 10, "a");
+	fake_set(&guest, a + SIGNAL_AT, MONARCH_F_SIGNAL_FLAGS, 1);
+	CHECK(stop(a) == GI_REFUSE_GUEST_FROZEN && !marked(a));
+	return true;
+}
+
+/* The first thread that @stopping has something to do for, from a new walk. */
+static u64 first(bool stopping)
+{
+	static struct gi_process processes[8];
+	static struct gi_thread threads[FAKE_TASKS_MAX];
+	static struct gi_snapshot snap = {
+		.processes = processes, .max_processes = 8,
+		.threads = threads, .max_threads = FAKE_TASKS_MAX,
+	};
+
+	if (gi_linux_walk(&guest.kernel, NULL, &snap, 1000) ||
+	    snap.nr_processes != 2)
+		return ~0ull;
+	return gi_stop_first(&snap, &processes[1], stopping);
+}
+
+/* More threads than one plan looks at: each goes on where work is left. */
+static bool big_process(void)
+{
+	static u64 tasks[180];
+	struct gi_target t;
+	u32 i, plans[2] = { 0, 0 };
+
+	CHECK(start(true));
+	tasks[0] = fake_process(&guest, 10, "big");
+	for (i = 1; i < ARRAY_SIZE(tasks); i++)
+		tasks[i] = fake_thread(&guest, tasks[0], 10 + i);
+	t = target(tasks[0]);
+	while ((t.from = first(true)) && plans[0] < 5) {
+		CHECK(gi_plan_stop(&guest.kernel, &t, &plan, &result) ==
+		      GI_REFUSE_NONE);
+		CHECK(result.threads <= GI_PLAN_THREADS && result.marked);
+		CHECK(fake_apply(&guest, &plan) == 0);
+		plans[0]++;
+	}
+	CHECK(plans[0] > 1 && plans[0] < 5);
+	for (i = 0; i < ARRAY_SIZE(tasks); i++)
+		CHECK(marked(tasks[i]));
+	/* From a beginning that is not in its list: from the first. */
+	t.from = guest.init;
+	CHECK(gi_plan_stop(&guest.kernel, &t, &plan, &result) ==
+	      GI_REFUSE_NONE && gi_plan_empty(&plan));
+	CHECK(result.threads == ARRAY_SIZE(tasks));
+	while ((t.from = first(false)) && plans[1] < 5) {
+		CHECK(gi_plan_resume(&guest.kernel, &t, &plan, &result) ==
+		      GI_REFUSE_NONE);
+		CHECK(fake_apply(&guest, &plan) == 0);
+		plans[1]++;
+	}
+	CHECK(plans[1] > 1 && plans[1] < 5);
+	for (i = 0; i < ARRAY_SIZE(tasks); i++)
+		CHECK(!marked(tasks[i]));
+	return true;
+}
+
 static bool names(void)
 {
 	u32 i;
@@ -493,6 +673,13 @@ const struct suite_case cases_stop[] = {
 	{ "stop: stale plan", stale_plan },
 	{ "stop: odd members", odd_members },
 	{ "stop: states", states },
+	{ "stop: no wake-up possible", no_wake_up },
+	{ "stop: forgotten queue", forgotten_queue },
+	{ "stop: foreign slot", foreign_slot },
+	{ "stop: dying CPU", dying_cpu },
+	{ "stop: debugging lock", debug_lock },
+	{ "stop: guest's own stop", guests_own },
+	{ "stop: big process", big_process },
 	{ "stop: names", names },
 	{ NULL, NULL },
 };

@@ -96,6 +96,7 @@ static const struct {
 	{ MONARCH_F_SYM_WAKE_UP_PROCESS, TEXT_LINKED + 0x200 },
 	{ MONARCH_F_SYM_PUT_TASK_STRUCT, TEXT_LINKED + 0x210 },
 	{ MONARCH_F_SYM_CPU_ONLINE_MASK, TEXT_LINKED + 0x120 },
+	{ MONARCH_F_SYM_CPU_ACTIVE_MASK, TEXT_LINKED + 0x140 },
 	{ MONARCH_F_SYM_RUNQUEUES, 0x100 },
 	{ MONARCH_F_SYM_CALL_SINGLE_QUEUE, 0x40 },
 };
@@ -247,9 +248,14 @@ u64 fake_thread(struct fake_guest *guest, u64 leader, u32 pid)
 
 void fake_online(struct fake_guest *guest, u32 nr)
 {
-	fake_poke(guest, gi_kernel_symbol(&guest->kernel,
-					  MONARCH_F_SYM_CPU_ONLINE_MASK),
-		  BIT_ULL(nr) - 1);
+	static const u16 masks[] = {
+		MONARCH_F_SYM_CPU_ONLINE_MASK, MONARCH_F_SYM_CPU_ACTIVE_MASK,
+	};
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(masks); i++)
+		fake_poke(guest, gi_kernel_symbol(&guest->kernel, masks[i]),
+			  BIT_ULL(nr) - 1);
 }
 
 bool fake_guest_init(struct fake_guest *guest, u8 *ram)

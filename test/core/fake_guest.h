@@ -13,7 +13,7 @@
 
 #define FAKE_RAM_SIZE	(1u << 20)
 #define FAKE_CPUS	2
-#define FAKE_TASKS_MAX	120
+#define FAKE_TASKS_MAX	200
 #define FAKE_PAGE_OFFSET	0xffff888000000000ull
 
 struct fake_guest {
@@ -40,7 +40,7 @@ u64 fake_get(struct fake_guest *guest, u64 gva, u32 id);
 void fake_poke(struct fake_guest *guest, u64 gva, u64 value);	/* 8 bytes */
 u64 fake_peek(struct fake_guest *guest, u64 gva);
 
-/* CPU hotplug: CPUs 0 to @nr - 1 are online. */
+/* CPU hotplug: CPUs 0 to @nr - 1 are online (and active). */
 void fake_online(struct fake_guest *guest, u32 nr);
 
 /* What a backend does: compare all, then write. Return: 0 or -ESTALE. */

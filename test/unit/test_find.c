@@ -173,6 +173,38 @@ static void test_by_odd_cr3(void **state)
 	expect_found(s, 1, GI_FIND_REGS);
 }
 
+/* Tables of its own for the process that a vCPU runs; they end with it. */
+#define PROCESS_PGD	0x8000
+
+static struct state *fading;
+
+static int fading_read(struct gi_memory *mem, u64 gpa, void *buf, u32 len)
+{
+	/* What is longer than an entry of a table is the search for the image. */
+	if (len > sizeof(u64))
+		memset(fading->maker.ram + PROCESS_PGD, 0, 4096);
+	memcpy(buf, fading->maker.ram + gpa, len);
+	return 0;
+}
+
+/* The process that ran when the registers were read ends during the search. */
+static void test_process_ends(void **state)
+{
+	static const struct gi_memory_ops ops = { .read = fading_read };
+	struct state *s = *state;
+
+	maker_make(&s->maker);
+	memcpy(s->maker.ram + PROCESS_PGD,
+	       s->maker.ram + s->maker.text_gpa + MAKER_PGD, 4096);
+	fading = s;
+	s->maker.range.hva = NULL;
+	s->maker.mem.ops = &ops;
+	regs_make(s, 0, false);
+	s->regs[0].cr3 = PROCESS_PGD;
+	expect_found(s, 1, GI_FIND_REGS);
+	assert_int_equal(s->maker.ram[PROCESS_PGD + 511 * sizeof(u64)], 0);
+}
+
 static void test_by_ram_alone(void **state)
 {
 	struct state *s = *state;
@@ -671,6 +703,7 @@ int main(void)
 		CASE(test_by_regs),
 		CASE(test_by_user_regs),
 		CASE(test_by_odd_cr3),
+		CASE(test_process_ends),
 		CASE(test_by_ram_alone),
 		CASE(test_false_vmcoreinfo),
 		CASE(test_dead_kernel),

@@ -198,7 +198,9 @@ struct monarch_layout {
 	X(220, SYM_START_NOTES, "__start_notes") \
 	X(221, SYM_STOP_NOTES, "__stop_notes") \
 	X(222, SYM_PUT_TASK_STRUCT, "__put_task_struct") \
-	X(223, SYM_END, "_end")
+	X(223, SYM_END, "_end") \
+	X(224, SYM_CFI_WAKE_UP_PROCESS, "__cfi_wake_up_process") \
+	X(225, SYM_CPU_ACTIVE_MASK, "__cpu_active_mask")
 
 /* Numbers that are neither types nor symbols. */
 #define MONARCH_CONSTS(X) \

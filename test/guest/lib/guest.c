@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../../daemon/attach.h"
 #include "guest.h"
 
 u64 now_ns(void)
@@ -71,22 +72,16 @@ static void open_backend(struct guest *guest)
 		die("%s: %s", guest->dir, guest->backend->no_edit_why);
 }
 
-static void find_kernel(struct guest *guest)
+void guest_locate(struct guest *guest, struct gi_found *ret)
 {
 	static const struct gi_find_options options;
-	struct gi_vcpu_regs regs[GI_MAX_CPUS];
-	u32 nr_regs = 0;
-	int err;
+	int err = attach_find(guest->backend, &options, ret);
 
-	err = guest->backend->ops->registers(guest->backend, regs, GI_MAX_CPUS,
-					     &nr_regs);
-	if (err)
-		die("registers: %s", strerror(-err));
-	err = gi_find_linux(&guest->backend->memory, regs, nr_regs, &options,
-			    &guest->found);
 	if (err)
 		die("%s: %s", guest->dir,
 		    err < 0 ? strerror(-err) : gi_find_outcome_text(err));
+	if (ret->way != GI_FIND_REGS)
+		die("%s: the kernel was not found by registers", guest->dir);
 }
 
 static void init_snapshot(struct gi_snapshot *snap)
@@ -111,7 +106,7 @@ void guest_open(struct guest *guest, const char *dir, bool silent)
 		die("%s: name too long", dir);
 	snprintf(guest->dir, sizeof(guest->dir), "%s", dir);
 	open_backend(guest);
-	find_kernel(guest);
+	guest_locate(guest, &guest->found);
 	if (silent)
 		guest->found.layout->facts[MONARCH_F_TASK_FROZEN].kind = 0;
 	err = gi_kernel_init(&guest->kernel, &guest->backend->memory,
@@ -225,7 +220,7 @@ static void apply(struct guest *guest)
 	u32 step = 0;
 	int err;
 
-	if (!guest->plan.nr_steps)
+	if (gi_plan_empty(&guest->plan))
 		return;
 	err = guest->backend->ops->apply(guest->backend, &guest->plan, &step);
 	if (err)
@@ -269,7 +264,7 @@ enum gi_refusal guest_resume(struct guest *guest,
 void guest_settle(struct guest *guest)
 {
 	if (gi_plan_settle(&guest->kernel, &guest->plan) ||
-	    !guest->plan.nr_steps)
+	    gi_plan_empty(&guest->plan))
 		return;
 	hold(guest);
 	if (!gi_plan_settle(&guest->kernel, &guest->plan))

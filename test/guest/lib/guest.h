@@ -44,6 +44,9 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 void guest_open(struct guest *guest, const char *dir, bool silent);
 void guest_close(struct guest *guest);
 
+/* Find the kernel by registers; dies if it is not found. */
+void guest_locate(struct guest *guest, struct gi_found *ret);
+
 /* The newest snapshot; dies where the lists cannot be read. */
 const struct gi_snapshot *guest_walk(struct guest *guest);
 
@@ -55,7 +58,9 @@ const struct gi_process *guest_again(struct guest *guest,
 
 static inline struct gi_target guest_target(const struct gi_process *proc)
 {
-	return (struct gi_target){ proc->task, proc->start_time };
+	return (struct gi_target){
+		.task = proc->task, .start_time = proc->start_time,
+	};
 }
 
 /* The load page of a process. Return: false if it has none. */
