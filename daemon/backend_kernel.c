@@ -357,6 +357,20 @@ static int edit_all(struct kernel_backend *kernel, enum backend_act act,
 	return found ? edit_kind(kernel, act, targets, index, found, ret) : 0;
 }
 
+/*
+ * "Not now" is said of a VM that is paused, and of one whose vCPUs are in the
+ * middle of something that the module has waited for in vain: that is over at
+ * the next quantum, and nothing to speak of.
+ */
+static int edit_error(const struct kernel_backend *kernel, int error)
+{
+	struct monarch_vm_info info = {};
+
+	if (error != -EAGAIN || kernel_call(kernel->fd, MONARCH_VM_INFO, &info))
+		return kernel_error(error);
+	return info.refusals & MONARCH_VM_PAUSED ? -EBUSY : 0;
+}
+
 /* Resumes first: those are owed. The module settles by itself. */
 static int kernel_edit(struct backend *backend, struct backend_target *targets,
 		       u32 nr, struct backend_edit *ret)
@@ -370,7 +384,7 @@ static int kernel_edit(struct backend *backend, struct backend_target *targets,
 	error = edit_all(kernel, BACKEND_RESUME, targets, nr, ret);
 	if (!error)
 		error = edit_all(kernel, BACKEND_STOP, targets, nr, ret);
-	return kernel_error(error);
+	return edit_error(kernel, error);
 }
 
 /* ---- Time ---- */

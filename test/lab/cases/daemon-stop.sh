@@ -34,15 +34,16 @@ for pid in $spinner $threads; do
 done
 l2 sh one "kill -9 $threads"
 
-# By policy: the indexer in one guest yields to the server in the other.
+# By policy: the indexer in one guest yields to the server in the other. The server
+# is always busy, and may be slow: what decides must not be how fast L1 is.
 cat > policies/idle.conf <<'POLICY'
 [Policy]
 Type=idle
 Stop=indexer
 While=server
 Threshold=3%
-Period=100ms
-QuietTime=200ms
+Period=1s
+QuietTime=5s
 
 [Set indexer]
 VM=one
@@ -54,7 +55,7 @@ Process=server
 POLICY
 monarchctl reload
 expect_runs one "$spinner"
-server=$(load two duty server)
+server=$(load two spin server)
 within 20 process_is one "$spinner" stop parked
 expect_stopped one "$spinner"
 expect "held by" idle "$(process_field one "$spinner" held_by)"

@@ -15,9 +15,10 @@ daemon_left() {
 }
 trap daemon_left EXIT
 
-# daemon_run OPTION...: start it and wait until it answers
+# daemon_run OPTION...: start it, as urgent as its unit makes it, and wait until it
+# answers
 daemon_run() {
-	monarchd --no-libvirt --no-system-bus --cache-dir "$work/cache" \
+	nice -n -15 monarchd --no-libvirt --no-system-bus --cache-dir "$work/cache" \
 		--config-dir "$work/policies" "$@" >> "$work/monarchd.log" 2>&1 &
 	daemon=$!
 	within 20 monarchctl stats > /dev/null
