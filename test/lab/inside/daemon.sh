@@ -18,9 +18,10 @@ trap daemon_left EXIT
 # daemon_run OPTION...: start it, as urgent as its unit makes it, and wait until it
 # answers
 daemon_run() {
-	nice -n -15 monarchd --no-libvirt --no-system-bus --cache-dir "$work/cache" \
+	monarchd --no-libvirt --no-system-bus --cache-dir "$work/cache" \
 		--config-dir "$work/policies" "$@" >> "$work/monarchd.log" 2>&1 &
 	daemon=$!
+	renice -n -15 -p "$daemon" > /dev/null
 	within 20 monarchctl stats > /dev/null
 }
 
