@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "../include/monarch/escape.h"
 #include "backend.h"
 #include "clock.h"
 #include "held_flag.h"
@@ -29,8 +30,6 @@
 #include "log.h"
 #include "qemu_ram.h"
 #include "snapshot.h"
-
-#include "../include/monarch/escape.h"
 
 #define LEASE_QUANTA	10
 #define LEASE_MIN_NS	NS_PER_S
