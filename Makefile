@@ -37,6 +37,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 all: $(BUILD)/monarchd $(BUILD)/monarchctl $(BUILD)/monarch-guestinfo
 
 include scripts/test.mk
+include scripts/install.mk
 
 $(BUILD)/%.o: %.c
 	$(Q)mkdir -p $(@D)
@@ -78,4 +79,4 @@ $(BUILD)/test/core/suite: $(call obj,$(CORE_SUITE)) $(BUILD)/libguestinfo.a
 	@echo "  LD      $@"
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS_TYPES) $(LIBS_CORE)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

@@ -3,7 +3,7 @@
 #include "monarchctl.h"
 
 static const char *const titles[] = {
-	"NAME", "STATE", "KERNEL", ">CPUS", ">RAM", ">PROCS", ">STOPPED", ">CPU",
+	"NAME", "STATE", "BY", "KERNEL", ">CPUS", ">RAM", ">PROCS", ">STOPPED", ">CPU",
 	">SAMPLED", "NOTE", NULL
 };
 
@@ -20,7 +20,9 @@ static const char *vm_note(json_object *vm)
 		return json_text(vm, "sample_error");
 	if (json_object_object_get(vm, "complete") && !json_flag(vm, "complete"))
 		return "too many processes: not all are shown";
-	return json_text(vm, "hint");
+	if (json_text(vm, "hint")[0])
+		return json_text(vm, "hint");
+	return json_text(vm, "no_kernel_why");
 }
 
 static void vm_row(struct columns *columns, json_object *vm)
@@ -30,6 +32,8 @@ static void vm_row(struct columns *columns, json_object *vm)
 
 	columns_add(columns, "%s", json_text(vm, "name"));
 	columns_add(columns, "%s", json_text(vm, "state"));
+	columns_add(columns, "%s", json_text(vm, "backend")[0] ?
+		    json_text(vm, "backend") : "-");
 	columns_add(columns, "%s", json_text(vm, "release"));
 	/* not known while it is being attached to */
 	columns_add(columns, "%s", json_object_object_get(vm, "vcpus") ?

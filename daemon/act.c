@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Making a guest what is wanted of it. Level triggered: at each quantum the
- * difference between wish and guest is planned again, until the guest's memory
- * says that it is so. One hold serves all plans of a VM, up to a bound; what did
- * not fit or was refused waits for another quantum, and is counted by reason.
+ * difference between wish and guest is handed to the backend, until the guest's
+ * memory says that it is so. What was not served or was refused waits for another
+ * quantum, and is counted by reason.
  */
 #include <stdio.h>
 
@@ -12,7 +12,6 @@
 #include "log.h"
 #include "vm.h"
 
-#define ACT_HOLD_NS		(2 * NS_PER_MS)
 #define ACT_QUICK_TRIES		20
 #define ACT_SLOW_NS		(100 * NS_PER_MS)
 #define ACT_MAX_NS		(10 * NS_PER_S)
@@ -45,16 +44,6 @@ static bool act_due(const struct proc *proc, u64 now_ns)
 	if (now_ns < proc->stop.retry_ns)
 		return false;
 	return !act_stops_it(proc) || proc->now.stopped < GI_STOPPING;
-}
-
-static bool act_any_due(const struct vm *vm, u64 now_ns)
-{
-	const struct proc *proc;
-
-	TAILQ_FOREACH(proc, &vm->table->stops, stopping)
-		if (act_due(proc, now_ns))
-			return true;
-	return false;
 }
 
 static void act_forget(struct proc *proc)
@@ -146,78 +135,71 @@ static void act_done(struct vm *vm, struct proc *proc)
 		vm->host->event(vm->host, VM_EVENT_STOPPED, vm, proc);
 }
 
-static int act_apply(struct vm *vm)
+static void act_failed(struct vm *vm, struct proc *proc, int error, u64 now_ns)
 {
-	u32 step = 0;
-	int error = vm->backend->ops->apply(vm->backend, &vm->host->plan, &step);
-
 	if (error == -ESTALE)
 		vm->host->stats.stale++;
-	else if (error)
+	else
 		vm->host->stats.faults++;
-	return error;
+	if (++proc->stop.tries > ACT_QUICK_TRIES)
+		proc->stop.retry_ns = now_ns + ACT_SLOW_NS;
 }
 
-static void act_proc(struct vm *vm, struct proc *proc, u64 now_ns)
+static void act_proc(struct vm *vm, struct proc *proc,
+		     const struct backend_target *target, u64 now_ns)
 {
-	const struct gi_snapshot *snapshot = &vm->snapshots[vm->current];
-	struct gi_target target = {
-		.task = proc->now.task,
-		.start_time = proc->now.start_time,
-		.from = gi_stop_first(snapshot, &proc->now, act_stops_it(proc)),
-	};
-	struct gi_stop_result result = {};
-	struct gi_plan *plan = &vm->host->plan;
-	enum gi_refusal refusal;
-
-	if (act_stops_it(proc))
-		refusal = gi_plan_stop(&vm->kernel, &target, plan, &result);
-	else
-		refusal = gi_plan_resume(&vm->kernel, &target, plan, &result);
-	if (refusal) {
-		act_refused(vm, proc, refusal, now_ns);
-	} else if (gi_plan_empty(plan)) {
+	/* those served go to the end of the line */
+	TAILQ_REMOVE(&vm->table->stops, proc, stopping);
+	TAILQ_INSERT_TAIL(&vm->table->stops, proc, stopping);
+	if (target->refusal) {
+		act_refused(vm, proc, target->refusal, now_ns);
+	} else if (target->error) {
+		act_failed(vm, proc, target->error, now_ns);
+	} else if (!target->wrote) {
 		act_reached(vm, proc, now_ns);
-	} else if (!act_apply(vm)) {
-		if (result.woken)
+	} else {
+		if (target->result.woken)
 			vm->settle_ns = now_ns + ACT_SETTLE_NS;
 		act_done(vm, proc);
-	} else if (++proc->stop.tries > ACT_QUICK_TRIES) {
-		proc->stop.retry_ns = now_ns + ACT_SLOW_NS;
 	}
 }
 
-/* All that is due, in turn; those served go to the end of the line. */
-static void act_stops(struct vm *vm, u64 now_ns)
+static void act_settled(struct vm *vm, const struct backend_target *target)
 {
-	struct proc *last = TAILQ_LAST(&vm->table->stops, proc_list);
-	struct proc *proc = TAILQ_FIRST(&vm->table->stops), *next;
-	u64 end = clock_ns() + ACT_HOLD_NS;
-
-	for (; proc && clock_ns() < end; proc = next) {
-		next = proc == last ? NULL : TAILQ_NEXT(proc, stopping);
-		if (!act_due(proc, now_ns))
-			continue;
-		TAILQ_REMOVE(&vm->table->stops, proc, stopping);
-		TAILQ_INSERT_TAIL(&vm->table->stops, proc, stopping);
-		act_proc(vm, proc, now_ns);
-	}
+	vm->host->stats.settles += target->wrote;
+	vm->host->stats.stale += target->error == -ESTALE;
+	vm->host->stats.faults += target->error && target->error != -ESTALE;
 }
 
-/* Is there a wake-up whose borrowed reference can be given back? */
-static bool act_settle_due(const struct vm *vm, u64 now_ns)
+/* All that is due, in turn: NULL in @procs is for the VM as a whole. */
+static u32 act_collect(const struct vm *vm, u64 now_ns, struct proc **procs)
 {
-	if (now_ns >= vm->settle_ns)
-		return false;
-	return !gi_plan_settle(&vm->kernel, &vm->host->plan) &&
-	       !gi_plan_empty(&vm->host->plan);
+	struct proc *proc;
+	u32 nr = 0;
+
+	if (now_ns < vm->settle_ns)
+		procs[nr++] = NULL;
+	TAILQ_FOREACH(proc, &vm->table->stops, stopping)
+		if (nr < BACKEND_TARGETS_MAX && act_due(proc, now_ns))
+			procs[nr++] = proc;
+	return nr;
 }
 
-static void act_settle(struct vm *vm)
+static struct backend_target act_target(const struct vm *vm,
+					const struct proc *proc)
 {
-	if (!gi_plan_settle(&vm->kernel, &vm->host->plan) &&
-	    !gi_plan_empty(&vm->host->plan) && !act_apply(vm))
-		vm->host->stats.settles++;
+	bool stops = proc && act_stops_it(proc);
+
+	if (!proc)
+		return (struct backend_target){ .act = BACKEND_SETTLE };
+	return (struct backend_target){
+		.act = stops ? BACKEND_STOP : BACKEND_RESUME,
+		.target = {
+			.task = proc->now.task,
+			.start_time = proc->now.start_time,
+			.from = gi_stop_first(vm->snapshot, &proc->now, stops),
+		},
+	};
 }
 
 const char *vm_hold_text(const struct vm *vm)
@@ -233,6 +215,8 @@ const char *vm_hold_text(const struct vm *vm)
 		return "is out of reach: the VM's monitor connection is gone";
 	case -ETIMEDOUT:
 		return "is out of reach: the VM did not stop in time";
+	case -ETIME:
+		return "is out of reach: the lease has run out; it is renewed";
 	}
 	return "is out of reach: the VM cannot be held";
 }
@@ -255,66 +239,76 @@ static void act_no_hold(struct vm *vm, u64 now_ns, int error)
 	/* libvirt's monitor finds its way back by itself */
 	if (error == -ENOTCONN && !vm->identity.libvirt &&
 	    vm->hold_tries >= ACT_LOST_TRIES)
-		vm_reopen(vm, now_ns);
+		vm_reopen(vm, now_ns, "its monitor connection broke");
 }
 
-static void act_release(struct vm *vm)
+static void act_count(struct vm *vm, const struct backend_edit *edit)
 {
-	struct backend *backend = vm->backend;
-	u64 ns;
+	struct stats *stats = &vm->host->stats;
 
-	backend->ops->release(backend);
-	ns = backend->ops->last_hold_ns(backend);
-	vm->holds++;
+	stats->hold_wait_ns += edit->wait_ns;
+	stats_max(&stats->hold_wait_max_ns, edit->wait_ns);
+	if (!edit->holds)
+		return;
+	vm->holds += edit->holds;
 	vm->hold_error = 0;
-	vm->host->stats.holds++;
-	vm->host->stats.hold_ns += ns;
-	stats_max(&vm->hold_max_ns, ns);
-	stats_max(&vm->host->stats.hold_max_ns, ns);
+	stats->holds += edit->holds;
+	stats->hold_ns += edit->hold_ns;
+	stats_max(&vm->hold_max_ns, edit->hold_ns);
+	stats_max(&stats->hold_max_ns, edit->hold_ns);
 }
 
-/* Also how long the VM took to obey: that is the loop's time. */
-static int act_hold(struct vm *vm)
+static void act_edit(struct vm *vm, struct proc *const *procs, u32 nr,
+		     u64 now_ns)
 {
-	u64 start = clock_ns();
-	int error = vm->backend->ops->hold(vm->backend);
-	u64 waited = clock_ns() - start;
+	struct backend_target targets[BACKEND_TARGETS_MAX];
+	struct backend_edit edit;
+	int error;
 
-	vm->host->stats.hold_wait_ns += waited;
-	stats_max(&vm->host->stats.hold_wait_max_ns, waited);
-	return error;
+	for (u32 i = 0; i < nr; i++)
+		targets[i] = act_target(vm, procs[i]);
+	error = vm->backend->ops->edit(vm->backend, targets, nr, &edit);
+	act_count(vm, &edit);
+	for (u32 i = 0; i < nr; i++) {
+		if (!targets[i].done)
+			continue;
+		if (procs[i])
+			act_proc(vm, procs[i], &targets[i], now_ns);
+		else
+			act_settled(vm, &targets[i]);
+	}
+	if (error)
+		act_no_hold(vm, now_ns, error);
 }
 
 void vm_act(struct vm *vm, u64 now_ns)
 {
-	bool stops, settle;
-	int error;
+	struct proc *procs[BACKEND_TARGETS_MAX];
+	u32 nr;
 
-	if (vm->state != VM_RUNS || vm->job || !vm->has_snapshot ||
+	if (vm->state != VM_RUNS || vm->job || !vm->snapshot ||
 	    now_ns < vm->hold_retry_ns)
 		return;
-	stops = act_any_due(vm, now_ns);
-	settle = act_settle_due(vm, now_ns);
-	if ((!stops && !settle) || vm_no_edit(vm)[0])
+	nr = act_collect(vm, now_ns, procs);
+	if (!nr || vm_no_edit(vm)[0])
 		return;
 	/*
 	 * Silent for so long: reset perhaps, and what we see is the memory of a
 	 * kernel that is no more. Nothing is edited before that is known.
 	 */
-	if (now_ns - vm->pace.active_ns >= ACT_SILENT_NS) {
+	if (now_ns - vm->pace.active_ns < ACT_SILENT_NS)
+		act_edit(vm, procs, nr, now_ns);
+	else if (procs[nr - 1])
 		vm_look_again(vm, now_ns);
-		return;
-	}
-	error = act_hold(vm);
-	if (error) {
-		act_no_hold(vm, now_ns, error);
-		return;
-	}
-	if (settle)
-		act_settle(vm);
-	if (stops)
-		act_stops(vm, now_ns);
-	act_release(vm);
+}
+
+/* Is there a wake-up whose borrowed reference can be given back? */
+static bool act_settle_due(const struct vm *vm, u64 now_ns)
+{
+	struct gi_plan plan;
+
+	return now_ns < vm->settle_ns &&
+	       !gi_plan_settle(&vm->kernel, &plan) && !gi_plan_empty(&plan);
 }
 
 const char *vm_left(const struct vm *vm, u64 now_ns)

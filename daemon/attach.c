@@ -144,8 +144,29 @@ struct attach_job *attach_next(struct attach_pool *pool)
 	return job;
 }
 
+static int attach_kernel(struct attach_job *job)
+{
+	int error = -ENOENT;
+
+	if (job->device)
+		error = backend_kernel_open(&job->identity, job->device,
+					    job->trap, &job->backend,
+					    job->no_kernel);
+	/* seeing more is no use if less can be done */
+	if (!error && job->choice == BACKEND_AUTO &&
+	    job->backend->no_edit_why[0]) {
+		memcpy(job->no_kernel, job->backend->no_edit_why,
+		       sizeof(job->no_kernel));
+		job->backend = backend_destroy(job->backend);
+		error = -EOPNOTSUPP;
+	}
+	if (!error)
+		job->no_kernel[0] = '\0';
+	return error;
+}
+
 /* Without a monitor the VM can be read all the same. */
-static int attach_open(struct attach_job *job)
+static int attach_qemu(struct attach_job *job)
 {
 	struct monitor *monitor = NULL;
 	int error = vms_monitor(job->vms, &job->identity, &monitor,
@@ -159,6 +180,15 @@ static int attach_open(struct attach_job *job)
 	job->monitor_later = error == -EAGAIN;
 	return backend_qemu_open(&job->identity, monitor, &job->backend,
 				 job->why);
+}
+
+static int attach_open(struct attach_job *job)
+{
+	job->kernel_error = attach_kernel(job);
+	if (job->kernel_error && job->choice != BACKEND_KERNEL)
+		return attach_qemu(job);
+	memcpy(job->why, job->no_kernel, sizeof(job->why));
+	return job->kernel_error;
 }
 
 struct attach_regs {
@@ -261,6 +291,7 @@ static void attach_try(struct attach_job *job)
 		return;
 	}
 	if (!job->backend) {
+		job->opened = true;
 		result = attach_open(job);
 		if (result && !job->why[0])
 			snprintf(job->why, sizeof(job->why), "%s",

@@ -23,6 +23,12 @@ enum attach_result {
 	ATTACH_CHANGED,		/* other RAM or vCPUs: adopt(), then try again */
 };
 
+enum backend_choice {
+	BACKEND_AUTO,		/* the module if it can, else QEMU */
+	BACKEND_KERNEL,
+	BACKEND_QEMU,
+};
+
 /**
  * struct attach_job - one try
  * @id: of the VM, for whoever started the job
@@ -30,11 +36,16 @@ enum attach_result {
  * @old: a backend to let go first, or NULL
  * @only_old: nothing else is to be done
  * @lent: @backend is read by others
+ * @choice: of the backend
+ * @device: the module's, borrowed; NULL: none, @no_kernel then says why
+ * @trap: as backend_kernel_open()
  * @backend: in: NULL, or opened by an earlier job; out: opened, or NULL
+ * @opened: this job had to open it, and what is said of it below is set
  * @why: one line for a person when the result is not ATTACH_FOUND
- * @opened: this job opened @backend; else the two below say nothing
- * @no_monitor: why there is no monitor, "" if there is one
+ * @no_monitor: why there is no monitor, "" if there is one or none is needed
  * @monitor_later: there may be one later
+ * @no_kernel: why the kernel backend does not serve the VM, "" if it does
+ * @kernel_error: the same as -errno
  */
 struct attach_job {
 	u64 id;
@@ -45,12 +56,17 @@ struct attach_job {
 	bool only_old;
 	bool lent;
 	struct backend *backend;
+	bool opened;
 	enum attach_result result;
 	struct gi_found found;
 	char why[BACKEND_WHY_LEN];
-	bool opened;
 	char no_monitor[BACKEND_WHY_LEN];
 	bool monitor_later;
+	enum backend_choice choice;
+	const struct kernel_device *device;
+	bool trap;
+	char no_kernel[BACKEND_WHY_LEN];
+	int kernel_error;
 	struct attach_pool *pool;
 	struct attach_job *next;
 };

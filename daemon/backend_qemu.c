@@ -16,12 +16,14 @@
 
 #include "backend.h"
 #include "clock.h"
+#include "held_edit.h"
 #include "monitor.h"
 #include "qemu_cmdline.h"
 #include "qemu_link.h"
 #include "qemu_ram.h"
 #include "qemu_registers.h"
 #include "qemu_vcpus.h"
+#include "walk.h"
 
 #define APIC_BASE		0xfee00000ull
 #define APIC_ID_LAST		0xfe	/* 0xff is everybody */
@@ -43,6 +45,7 @@ struct qemu_backend {
 	struct qemu_cmdline cmdline;
 	struct qemu_parts parts, next;
 	struct qemu_link link;
+	struct walk walk;
 	int pidfd;
 	u64 held_since_ns;
 	u64 last_hold_ns;
@@ -234,6 +237,28 @@ static int qemu_get_registers(struct backend *backend,
 	return err;
 }
 
+static int qemu_set_guest(struct backend *backend,
+			  const struct gi_kernel *kernel,
+			  const struct gi_found *found,
+			  char why[BACKEND_WHY_LEN])
+{
+	walk_set_guest(&to_qemu(backend)->walk, kernel);
+	return 0;
+}
+
+static int qemu_sample(struct backend *backend, bool full,
+		       struct backend_sample *ret)
+{
+	return walk_sample(&to_qemu(backend)->walk, full, ret);
+}
+
+static int qemu_edit(struct backend *backend, struct backend_target *targets,
+		     u32 nr, struct backend_edit *ret)
+{
+	return held_edit(backend, to_qemu(backend)->walk.kernel, targets, nr,
+			 ret);
+}
+
 static int qemu_vcpu_times(struct backend *backend, struct vcpu_time *ret,
 			   u32 max, u32 *ret_nr)
 {
@@ -252,6 +277,7 @@ static void publish_parts(struct qemu_backend *qemu)
 		.nr_ranges = qemu->parts.ram->nr_ranges,
 	};
 	backend->nr_vcpus = qemu->parts.vcpus.nr;
+	backend->accounting = "guest";
 	backend->hint[0] = '\0';
 	if (!qemu_ram_is_mapped(qemu->parts.ram))
 		snprintf(backend->hint, BACKEND_WHY_LEN,
@@ -329,6 +355,7 @@ static void qemu_destroy(struct backend *backend)
 	struct qemu_backend *qemu = to_qemu(backend);
 
 	qemu_link_deinit(&qemu->link);
+	walk_set_guest(&qemu->walk, NULL);
 	parts_close(&qemu->next);
 	parts_close(&qemu->parts);
 	if (qemu->pidfd >= 0)
@@ -340,15 +367,18 @@ static void qemu_destroy(struct backend *backend)
 static const struct backend_ops qemu_ops = {
 	.name = "qemu",
 	.registers = qemu_get_registers,
-	.hold = qemu_hold,
-	.apply = qemu_apply,
-	.release = qemu_release,
+	.set_guest = qemu_set_guest,
+	.sample = qemu_sample,
+	.edit = qemu_edit,
+	.vcpu_times = qemu_vcpu_times,
 	.settle = qemu_settle,
 	.prepare = qemu_prepare,
 	.adopt = qemu_adopt,
-	.vcpu_times = qemu_vcpu_times,
-	.last_hold_ns = qemu_last_hold_ns,
 	.destroy = qemu_destroy,
+	.hold = qemu_hold,
+	.apply = qemu_apply,
+	.release = qemu_release,
+	.last_hold_ns = qemu_last_hold_ns,
 };
 
 /* ---- Opening ---- */

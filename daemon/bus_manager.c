@@ -45,7 +45,7 @@ static struct vm *find_running(struct manager *manager, const char *name,
 		error_no_vm(manager, error, name);
 		return NULL;
 	}
-	if (vm->state == VM_RUNS && vm->has_snapshot)
+	if (vm->state == VM_RUNS && vm->snapshot)
 		return vm;
 	monarch_escape(shown, sizeof(shown), vm->identity.name);
 	monarch_escape(why, sizeof(why), vm->why);
@@ -348,7 +348,7 @@ static int call_get_statistics(sd_bus_message *message, void *data,
 /* Why orphans in @vm cannot be found or resumed now; "" if they can. */
 static const char *recover_obstacle(const struct vm *vm)
 {
-	if (vm->state == VM_RUNS && !vm->has_snapshot)
+	if (vm->state == VM_RUNS && !vm->snapshot)
 		return "is not seen into yet";
 	return vm_no_edit(vm);
 }

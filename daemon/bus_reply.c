@@ -95,8 +95,7 @@ static int put_vm_kernel(int result, sd_bus_message *reply, const struct vm *vm)
 	result = put_number(result, reply, "guest_cpus", vm->found.boot.nr_cpus);
 	result = put_text(result, reply, "stop_method",
 			  gi_stop_method_name(gi_stop_method(vm->found.layout)));
-	result = put_text(result, reply, "no_edit_why", edit);
-	return put_text(result, reply, "accounting", "guest");
+	return put_text(result, reply, "no_edit_why", edit);
 }
 
 /* Of what waits for a hold; without that, the last failure says nothing. */
@@ -114,19 +113,26 @@ static int put_vm_hold(int result, sd_bus_message *reply, const struct vm *vm)
 static int put_vm_figures(int result, sd_bus_message *reply,
 			  const struct vm *vm)
 {
-	const struct gi_snapshot *snapshot = &vm->snapshots[vm->current];
+	const struct gi_snapshot *snapshot = vm->snapshot;
 
 	if (vm->state != VM_RUNS)
 		return result;
 	result = put_number(result, reply, "processes", vm->table->nr);
-	result = put_number(result, reply, "threads", snapshot->nr_threads);
+	result = put_number(result, reply, "threads",
+			    snapshot ? snapshot->nr_threads : 0);
 	result = put_number(result, reply, "stopped", vm_stopped(vm));
 	result = put_flag(result, reply, "complete",
-			  vm->has_snapshot && snapshot->complete);
+			  snapshot && snapshot->complete);
 	result = put_number(result, reply, "cpu_guest_ns", vm->table->guest_ns);
 	result = put_number(result, reply, "cpu_ns", vm->table->used_ns);
 	result = put_number(result, reply, "cpu_host_ns",
 			    vm->account.last_host_ns);
+	if (vm->table->space_method) {
+		result = put_number(result, reply, "cpu_space_ns",
+				    vm->table->space_ns);
+		result = put_number(result, reply, "cpu_other_ns",
+				    vm->table->other_ns);
+	}
 	result = put_real(result, reply, "cpu_scale",
 			  (double)vm->account.scale / ACCOUNT_UNIT);
 	result = put_number(result, reply, "sampled_every_ns",
@@ -143,13 +149,18 @@ static int put_vm_figures(int result, sd_bus_message *reply,
 static int put_vm_backend(int result, sd_bus_message *reply,
 			  const struct vm *vm)
 {
+	char no_kernel[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
 	char hint[MONARCH_ESCAPED_SIZE(BACKEND_WHY_LEN)];
 
 	if (!vm->backend)
 		return result;
 	monarch_escape(hint, sizeof(hint), vm->backend->hint);
+	monarch_escape(no_kernel, sizeof(no_kernel), vm->no_kernel);
 	result = put_text(result, reply, "hint", hint);
 	result = put_text(result, reply, "backend", vm->backend->ops->name);
+	result = put_text(result, reply, "no_kernel_why", no_kernel);
+	result = put_text(result, reply, "accounting",
+			  vm->backend->accounting);
 	result = put_number(result, reply, "vcpus", vm->backend->nr_vcpus);
 	return put_number(result, reply, "ram_bytes", vm_ram(vm));
 }
@@ -198,6 +209,12 @@ static int put_process_more(sd_bus_message *reply, const struct proc *proc)
 
 	if (proc_kthread(proc))
 		result = put_flag(result, reply, "kernel", true);
+	if (proc->vm->space_method && proc->now.pgd) {
+		result = put_number(result, reply, "cpu_space_ns",
+				    proc->space_ns);
+		result = put_text(result, reply, "space_method",
+				  proc->vm->space_method);
+	}
 	if (stop->involved) {
 		result = put_text(result, reply, "held_by", stop->held_by);
 		result = put_flag(result, reply, "wanted", proc_wanted(proc));

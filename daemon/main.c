@@ -30,6 +30,10 @@ static const char usage[] =
 	"                      /usr/lib/monarch/guests)\n"
 	"  --libvirt-uri URI   libvirt connection (default qemu:///system)\n"
 	"  --no-libvirt        do not use libvirt; QEMU processes are still found\n"
+	"  --backend NAME      how VMs are reached: auto (default: the module where it\n"
+	"                      can, else QEMU), kernel, qemu\n"
+	"  --account METHOD    with the module: sample (default), or cr3: exact process\n"
+	"                      switches, at the price of an exit for each\n"
 	"  --only REGEX        manage only the VMs whose whole name matches\n"
 	"  --no-system-bus     only the socket\n"
 	"  --quantum TIME      1ms to 1s where no policy says (default 10ms)\n"
@@ -42,7 +46,7 @@ static const char usage[] =
 
 enum {
 	OPT_CONFIG = 256, OPT_RUNTIME, OPT_SOCKET, OPT_CACHE, OPT_BLOB, OPT_URI,
-	OPT_NO_LIBVIRT, OPT_ONLY, OPT_NO_SYSTEM, OPT_QUANTUM, OPT_VERSION, OPT_HELP,
+	OPT_NO_LIBVIRT, OPT_BACKEND, OPT_ACCOUNT, OPT_ONLY, OPT_NO_SYSTEM, OPT_QUANTUM, OPT_VERSION, OPT_HELP,
 };
 
 static const struct option long_options[] = {
@@ -53,6 +57,8 @@ static const struct option long_options[] = {
 	{ "blob-dir", required_argument, NULL, OPT_BLOB },
 	{ "libvirt-uri", required_argument, NULL, OPT_URI },
 	{ "no-libvirt", no_argument, NULL, OPT_NO_LIBVIRT },
+	{ "backend", required_argument, NULL, OPT_BACKEND },
+	{ "account", required_argument, NULL, OPT_ACCOUNT },
 	{ "only", required_argument, NULL, OPT_ONLY },
 	{ "no-system-bus", no_argument, NULL, OPT_NO_SYSTEM },
 	{ "quantum", required_argument, NULL, OPT_QUANTUM },
@@ -87,6 +93,37 @@ static void option_quantum(struct manager_options *options, const char *text)
 	exit(EXIT_USAGE);
 }
 
+/* Which of the NULL-terminated @words; exits if it is none of them. */
+static int option_word(const char *option, const char *text,
+		       const char *const *words)
+{
+	for (int i = 0; words[i]; i++)
+		if (!strcmp(words[i], text))
+			return i;
+	fprintf(stderr, "monarchd: %s wants ", option);
+	for (int i = 0; words[i]; i++)
+		fprintf(stderr, "%s%s", i ? " or " : "", words[i]);
+	fprintf(stderr, ", found \"%s\"\n", text);
+	exit(EXIT_USAGE);
+}
+
+static void option_backend(struct manager_options *options, const char *text)
+{
+	static const char *const words[] = {
+		[BACKEND_AUTO] = "auto", [BACKEND_KERNEL] = "kernel",
+		[BACKEND_QEMU] = "qemu", NULL,
+	};
+
+	options->backend = option_word("--backend", text, words);
+}
+
+static void option_account(struct manager_options *options, const char *text)
+{
+	static const char *const words[] = { "sample", "cr3", NULL };
+
+	options->trap = option_word("--account", text, words);
+}
+
 static void option_set(struct manager_options *options, int option)
 {
 	switch (option) {
@@ -100,6 +137,8 @@ static void option_set(struct manager_options *options, int option)
 	case OPT_BLOB: option_blob_dir(options, optarg); break;
 	case OPT_URI: options->libvirt_uri = optarg; break;
 	case OPT_NO_LIBVIRT: options->libvirt_uri = NULL; break;
+	case OPT_BACKEND: option_backend(options, optarg); break;
+	case OPT_ACCOUNT: option_account(options, optarg); break;
 	case OPT_ONLY: options->only = optarg; break;
 	case OPT_NO_SYSTEM: options->system_bus = false; break;
 	case OPT_QUANTUM: option_quantum(options, optarg); break;

@@ -20,6 +20,133 @@
 
 #define MANAGER_EXIT_NS		(10 * NS_PER_S)
 #define MANAGER_JOBS_EXIT_MS	5000
+#define MANAGER_BEAT_QUANTA	10	/* without a tick of the module */
+
+/* Time. */
+
+static bool manager_by_kernel(const struct manager *manager)
+{
+	const struct vm *vm;
+
+	if (manager->beat_failed)
+		return false;
+	TAILQ_FOREACH(vm, &manager->vms, entry)
+		if (vm_by_kernel(vm))
+			return true;
+	return false;
+}
+
+/* Who beats time: the module at each quantum, or the timer. */
+static int manager_set_beat(struct manager *manager, u64 quantum_ns)
+{
+	struct kernel_device *device = &manager->host.device;
+	bool by_kernel = manager_by_kernel(manager);
+
+	if (!by_kernel && !device->ticking)
+		return 0;
+	return kernel_device_tick(device, by_kernel ? quantum_ns : 0);
+}
+
+static int manager_set_timer(struct manager *manager, u64 quantum_ns)
+{
+	u64 ns = manager->host.device.ticking ?
+		 max(MANAGER_BEAT_QUANTA * quantum_ns, NS_PER_S) : quantum_ns;
+	struct itimerspec timer = {
+		.it_interval = {
+			.tv_sec = (time_t)(ns / NS_PER_S),
+			.tv_nsec = (long)(ns % NS_PER_S),
+		},
+	};
+
+	timer.it_value = timer.it_interval;
+	return timerfd_settime(manager->timer, 0, &timer, NULL) ? -errno : 0;
+}
+
+static int manager_set_quantum(struct manager *manager, u64 quantum_ns)
+{
+	int error = manager_set_beat(manager, quantum_ns);
+
+	if (error) {
+		log_warning("%s: expected a tick each %.3g ms, found that it cannot be had: %s; the daemon's own timer beats time",
+			    KERNEL_DEVICE, (double)quantum_ns / NS_PER_MS,
+			    strerror(-error));
+		manager->beat_failed = true;
+		manager->host.device.ticking = false;
+	}
+	error = manager_set_timer(manager, quantum_ns);
+	if (error)
+		return error;
+	manager->host.quantum_ns = quantum_ns;
+	manager->due_ns = clock_ns() + quantum_ns;
+	return 0;
+}
+
+/* After VMs came, went, or changed their backend. */
+static void manager_check_beat(struct manager *manager)
+{
+	int error;
+
+	if (manager_by_kernel(manager) == manager->host.device.ticking)
+		return;
+	error = manager_set_quantum(manager, manager->host.quantum_ns);
+	if (error)
+		log_error("the timer cannot be set: %s", strerror(-error));
+}
+
+/* The module's device. */
+
+static int on_beat(sd_event_source *source, int fd, uint32_t revents,
+		   void *data);
+
+/* Return: 0; else no_device says why it is not there. */
+static int manager_open_device(struct manager *manager)
+{
+	struct vm_host *host = &manager->host;
+	int error;
+
+	if (host->choice == BACKEND_QEMU) {
+		snprintf(host->no_device, sizeof(host->no_device),
+			 "it was asked for (--backend qemu)");
+		return 0;
+	}
+	if (kernel_device_open(&host->device, KERNEL_DEVICE, host->no_device))
+		return 0;
+	host->no_device[0] = '\0';
+	log_info("%s: open: its module serves the VMs that it can",
+		 KERNEL_DEVICE);
+	error = sd_event_add_io(manager->event, NULL, host->device.fd, EPOLLIN,
+				on_beat, manager);
+	return min(error, 0);
+}
+
+static void manager_report_device(const struct manager *manager)
+{
+	const struct vm_host *host = &manager->host;
+
+	if (!host->no_device[0])
+		return;
+	if (host->choice == BACKEND_KERNEL)
+		log_warning("no VM can be reached (--backend kernel): %s",
+			    host->no_device);
+	else
+		log_info("the qemu backend serves all VMs: %s",
+			 host->no_device);
+}
+
+/* It may come later. */
+static void manager_look_for_device(struct manager *manager)
+{
+	struct vm_host *host = &manager->host;
+	char before[BACKEND_WHY_LEN];
+
+	if (!host->no_device[0] || host->choice == BACKEND_QEMU)
+		return;
+	memcpy(before, host->no_device, sizeof(before));
+	if (manager_open_device(manager))
+		log_error("%s: cannot be waited on", KERNEL_DEVICE);
+	if (strcmp(before, host->no_device))
+		manager_report_device(manager);
+}
 
 /* VMs. */
 
@@ -127,6 +254,7 @@ static int on_attached(sd_event_source *source, int fd, uint32_t revents,
 		else
 			attach_job_destroy(job);
 	}
+	manager_check_beat(manager);
 	return 0;
 }
 
@@ -162,26 +290,6 @@ static void manager_event(struct vm_host *host, enum vm_event event,
 
 /* Policies. */
 
-static int manager_set_timer(struct manager *manager, u64 quantum_ns)
-{
-	struct itimerspec timer = {
-		.it_interval = {
-			.tv_sec = (time_t)(quantum_ns / NS_PER_S),
-			.tv_nsec = (long)(quantum_ns % NS_PER_S),
-		},
-	};
-
-	/* started anew by reload after reload, it would never run out */
-	if (quantum_ns == manager->host.quantum_ns)
-		return 0;
-	timer.it_value = timer.it_interval;
-	if (timerfd_settime(manager->timer, 0, &timer, NULL))
-		return -errno;
-	manager->host.quantum_ns = quantum_ns;
-	manager->due_ns = clock_ns() + quantum_ns;
-	return 0;
-}
-
 /* What a policy that stays as it was said last, it goes on from. */
 static void manager_carry_over(struct manager *manager,
 			       const struct policies *policies)
@@ -201,8 +309,11 @@ static void manager_carry_over(struct manager *manager,
 static int manager_commit(struct manager *manager, struct policies *policies)
 {
 	u64 quantum_ns = policies_quantum(policies, manager->options.quantum_ns);
-	int error = manager_set_timer(manager, quantum_ns);
+	int error = 0;
 
+	/* started anew by reload after reload, the timer would never run out */
+	if (quantum_ns != manager->host.quantum_ns)
+		error = manager_set_quantum(manager, quantum_ns);
 	if (error)
 		return error;
 	manager_carry_over(manager, policies);
@@ -403,6 +514,8 @@ static void manager_second(struct manager *manager)
 	TAILQ_FOREACH(vm, &manager->vms, entry)
 		if (!manager->stopping_ns || vm_left(vm, manager->now_ns))
 			vm_tend(vm, manager->now_ns);
+	manager_look_for_device(manager);
+	manager_check_beat(manager);
 	manager_status(manager);
 }
 
@@ -414,8 +527,10 @@ void manager_tick(struct manager *manager, u64 ticks)
 	manager->now_ns += ticks * host->quantum_ns;
 	host->stats.quanta++;
 	host->stats.overruns += ticks - 1;
-	TAILQ_FOREACH(vm, &manager->vms, entry)
+	TAILQ_FOREACH(vm, &manager->vms, entry) {
+		vm_renew(vm, manager->now_ns);
 		vm_sample(vm, manager->now_ns);
+	}
 	table_age(&host->table, manager->now_ns);
 	TAILQ_FOREACH(vm, &manager->vms, entry)
 		vm_classify(vm, manager->policies);
@@ -431,23 +546,67 @@ void manager_tick(struct manager *manager, u64 ticks)
 		manager_try_exit(manager);
 }
 
-static int on_timer(sd_event_source *source, int fd, uint32_t revents,
-		    void *data)
+static void manager_work(struct manager *manager, u64 ticks)
 {
-	struct manager *manager = data;
 	struct stats *stats = &manager->host.stats;
 	u64 start = clock_ns();
-	uint64_t ticks;
 
-	if (read(fd, &ticks, sizeof(ticks)) != sizeof(ticks) || !ticks)
-		return 0;
-	if (start > manager->due_ns)
-		stats_max(&stats->late_max_ns, start - manager->due_ns);
-	manager->due_ns += ticks * manager->host.quantum_ns;
 	manager_tick(manager, ticks);
 	start = clock_ns() - start;
 	stats->work_ns += start;
 	stats_max(&stats->work_max_ns, start);
+}
+
+/* The module beats time, and the timer only sees that it does. */
+static void manager_watch_beat(struct manager *manager)
+{
+	bool beats = manager->beats != manager->beats_seen;
+
+	manager->beats_seen = manager->beats;
+	if (beats)
+		return;
+	log_warning("%s: expected ticks, found none for %u quanta: the daemon's own timer beats time from now on",
+		    KERNEL_DEVICE, MANAGER_BEAT_QUANTA);
+	manager->beat_failed = true;
+	manager_check_beat(manager);
+}
+
+static int on_timer(sd_event_source *source, int fd, uint32_t revents,
+		    void *data)
+{
+	struct manager *manager = data;
+	u64 now_ns = clock_ns();
+	uint64_t ticks;
+
+	if (read(fd, &ticks, sizeof(ticks)) != sizeof(ticks) || !ticks)
+		return 0;
+	if (manager->host.device.ticking) {
+		manager_watch_beat(manager);
+		return 0;
+	}
+	if (now_ns > manager->due_ns)
+		stats_max(&manager->host.stats.late_max_ns,
+			  now_ns - manager->due_ns);
+	manager->due_ns += ticks * manager->host.quantum_ns;
+	manager_work(manager, ticks);
+	return 0;
+}
+
+static int on_beat(sd_event_source *source, int fd, uint32_t revents, void *data)
+{
+	struct manager *manager = data;
+	struct monarch_tick_event beat;
+	int ticks = kernel_device_ticks(&manager->host.device, &beat);
+
+	/* the timer will notice */
+	if (ticks < 0)
+		sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	/* a tick that was under way when it was called off */
+	if (ticks <= 0 || !manager->host.device.ticking)
+		return 0;
+	manager->beats++;
+	stats_max(&manager->host.stats.late_max_ns, beat.lateness_max_ns);
+	manager_work(manager, (u64)ticks);
 	return 0;
 }
 
@@ -584,8 +743,8 @@ static int manager_setup(struct manager *manager)
 					TFD_CLOEXEC | TFD_NONBLOCK);
 	if (manager->timer < 0)
 		return -errno;
-	error = sd_event_new(&manager->event);
-	if (error >= 0)
+	error = min(sd_event_new(&manager->event), 0);
+	if (!error)
 		error = attach_pool_create(&manager->host.pool);
 	if (!error)
 		error = manager_only(manager);
@@ -598,6 +757,10 @@ static int manager_setup(struct manager *manager)
 		error = manager_watch(manager);
 	if (!error)
 		error = bus_create(manager, &manager->bus);
+	if (!error)
+		error = manager_open_device(manager);
+	if (!error)
+		manager_report_device(manager);
 	return error;
 }
 
@@ -613,6 +776,9 @@ int manager_create(const struct manager_options *options, struct manager **ret)
 	manager->lock = -1;
 	manager->start_ns = clock_ns();
 	manager->host.event = manager_event;
+	manager->host.choice = options->backend;
+	manager->host.trap = options->trap;
+	manager->host.device.fd = -1;
 	manager->host.find.blob_dirs = manager->options.blob_dirs;
 	manager->host.find.cache_dir = options->cache_dir;
 	table_init(&manager->host.table);
@@ -647,8 +813,11 @@ struct manager *manager_destroy(struct manager *manager)
 	}
 	manager->host.pool = attach_pool_destroy(manager->host.pool,
 						 MANAGER_JOBS_EXIT_MS);
-	if (!manager->host.pool)
+	/* a job that hangs uses both */
+	if (!manager->host.pool) {
 		vms_destroy(manager->host.vms);
+		kernel_device_close(&manager->host.device);
+	}
 	table_deinit(&manager->host.table);
 	decision_deinit(&manager->decision);
 	policies_destroy(manager->policies);

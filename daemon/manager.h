@@ -3,6 +3,9 @@
  * The daemon: an event loop with a timer of one quantum. Each tick samples every
  * VM, classifies what is new, decides, and makes the guests so.
  *
+ * While the module serves a VM, its tick is the daemon's: it has then sampled
+ * already, and one wake-up does for a quantum. The timer looks after it.
+ *
  * Time is counted in ticks (ticks missed are caught up as time, not as work), so
  * that windows of P quanta are windows of P quanta.
  */
@@ -20,6 +23,7 @@ struct bus;
  * struct manager_options - from the command line
  * @libvirt_uri: NULL: no libvirt
  * @config_given: @config_dir was asked for, so it must be there
+ * @trap: account by trapping CR3 writes where that is possible
  * @only: expression that the names of VMs to manage match whole, NULL: all
  * @system_bus: try to own the name on the system bus
  */
@@ -31,6 +35,8 @@ struct manager_options {
 	const char *bus_socket;
 	const char *blob_dirs[8];
 	const char *only;
+	enum backend_choice backend;
+	bool trap;
 	u64 quantum_ns;
 	bool system_bus;
 	bool config_given;
@@ -39,6 +45,8 @@ struct manager_options {
 /**
  * struct manager - the daemon
  * @now_ns: time of the current quantum
+ * @beats: ticks of the module, as many as @beats_seen when the timer last looked
+ * @beat_failed: it did not tick though it should: the timer does, for good
  * @stopping_ns: since when everything is being resumed to exit, 0: it is not
  * @left: at exit: processes that could not be resumed, and VMs of which it is
  *	not known whether there are any
@@ -57,6 +65,9 @@ struct manager {
 	u64 now_ns;
 	u64 second_ns;
 	u64 due_ns;
+	u64 beats;
+	u64 beats_seen;
+	bool beat_failed;
 	u64 start_ns;
 	u64 stopping_ns;
 	u32 left;

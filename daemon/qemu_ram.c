@@ -395,6 +395,30 @@ int qemu_ram_open(pid_t pid, struct monitor *monitor,
 	return 0;
 }
 
+int qemu_ram_map(pid_t pid, const struct qemu_ram_range *ranges, u32 nr,
+		 struct qemu_ram **ret)
+{
+	struct qemu_maps maps = { 0 };
+	struct qemu_ram *ram;
+	int err;
+
+	if (nr > QEMU_RAM_RANGES)
+		return -E2BIG;
+	err = qemu_maps_read(pid, &maps);
+	if (err)
+		return err;
+	ram = calloc(1, sizeof(*ram));
+	if (ram) {
+		ram->mem_fd = -1;
+		ram->nr_ranges = nr;
+		memcpy(ram->ranges, ranges, nr * sizeof(*ranges));
+		map_ranges(ram, pid, &maps);
+		*ret = ram;
+	}
+	qemu_maps_deinit(&maps);
+	return ram ? 0 : -ENOMEM;
+}
+
 struct qemu_ram *qemu_ram_destroy(struct qemu_ram *ram)
 {
 	if (!ram)

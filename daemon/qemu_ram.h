@@ -78,6 +78,16 @@ int qemu_ram_parse_backends(struct json_object *list,
 int qemu_ram_open(pid_t pid, struct monitor *monitor,
 		  const struct qemu_cmdline *cmdline, struct qemu_ram **ret,
 		  char why[BACKEND_WHY_LEN]);
+
+/**
+ * qemu_ram_map() - get at RAM whose layout is known
+ * @ranges: sorted, not overlapping, up to QEMU_RAM_RANGES; @block is not used
+ * Only what can be mapped is within reach.
+ * Return: 0; -E2BIG, -EPERM, -ESRCH, -ENOMEM.
+ */
+int qemu_ram_map(pid_t pid, const struct qemu_ram_range *ranges, u32 nr,
+		 struct qemu_ram **ret);
+
 struct qemu_ram *qemu_ram_destroy(struct qemu_ram *ram);
 
 /* The same memory at the same places? */

@@ -38,7 +38,7 @@ static void recover_adopt(struct vm *vm, struct proc *proc, u64 now_ns)
  */
 static struct proc *recover_marked(struct vm *vm, u32 thread)
 {
-	const struct gi_snapshot *snapshot = &vm->snapshots[vm->current];
+	const struct gi_snapshot *snapshot = vm->snapshot;
 	const struct gi_process *process;
 
 	if (!gi_stop_is_ours(snapshot->threads[thread].stopped) ||
@@ -52,9 +52,9 @@ u32 vm_recover(struct vm *vm, u64 now_ns)
 {
 	u32 found = 0;
 
-	if (vm->state != VM_RUNS || !vm->has_snapshot)
+	if (vm->state != VM_RUNS || !vm->snapshot)
 		return 0;
-	for (u32 i = 0; i < vm->snapshots[vm->current].nr_threads; i++) {
+	for (u32 i = 0; i < vm->snapshot->nr_threads; i++) {
 		struct proc *proc = recover_marked(vm, i);
 
 		if (!proc || proc->stop.involved)
@@ -78,7 +78,7 @@ static bool recover_is_lasting(struct proc *proc, u64 round, u64 now_ns)
 
 void vm_suspect(struct vm *vm, u64 now_ns)
 {
-	for (u32 i = 0; i < vm->snapshots[vm->current].nr_threads; i++) {
+	for (u32 i = 0; i < vm->snapshot->nr_threads; i++) {
 		struct proc *proc = recover_marked(vm, i);
 
 		if (likely(!proc) || proc->stop.involved)

@@ -185,6 +185,7 @@ void table_vm_clear(struct table_vm *vm)
 	vm->now_ns = 0;
 	vm->baseline = false;
 	vm->next_youngest = 0;
+	vm->space_method = NULL;
 }
 
 void table_begin(struct table_vm *vm, u64 now_ns)

@@ -68,6 +68,7 @@ struct stop {
  * @position: in the VM's order
  * @delta_ns: guest-charged time of this round
  * @used_ns: corrected CPU time since first seen
+ * @space_ns: time in guest mode of its address space since then, where known
  * @sets: bit mask of policy sets, valid if @classified
  */
 struct proc {
@@ -78,6 +79,7 @@ struct proc {
 	u32 position;
 	u64 delta_ns;
 	u64 used_ns;
+	u64 space_ns;
 	struct history history;
 	u64 sets;
 	bool classified;
@@ -104,6 +106,8 @@ TAILQ_HEAD(proc_list, proc);
  * @unclassified: some process has to be matched against the sets
  * @cursor: where in @order the next process read probably is
  * @youngest: latest start_time of earlier rounds
+ * @space_method: how @space_ns is known, NULL: it is not
+ * @space_ns, @other_ns: of all processes, and of no process
  * @turned_away: times that there was no room for a process
  */
 struct table_vm {
@@ -128,6 +132,9 @@ struct table_vm {
 	bool unclassified;
 	u64 guest_ns;
 	u64 used_ns;
+	const char *space_method;
+	u64 space_ns;
+	u64 other_ns;
 	u64 born, died, died_stopped;
 	u64 turned_away;
 	TAILQ_ENTRY(table_vm) entry;

@@ -16,6 +16,8 @@
 #define VM_BLIND_TRIES		5
 #define VM_SETTLE_NS		(5 * NS_PER_S)
 #define VM_MONITOR_NS		(5 * NS_PER_S)	/* doubled up to thrice */
+#define VM_LOST_NS		(1 * NS_PER_S)
+#define VM_UPGRADES		3
 
 const char *vm_state_name(enum vm_state state)
 {
@@ -49,10 +51,14 @@ struct vm *vm_create(struct vm_host *host, const struct vm_identity *identity)
 
 static void vm_forget_kernel(struct vm *vm)
 {
+	char why[BACKEND_WHY_LEN];
+
 	vm->owes = vm->owes || vm->scan || !TAILQ_EMPTY(&vm->table->stops);
 	vm->scan = false;
 	table_vm_clear(vm->table);
-	vm_sample_deinit(vm);
+	vm->snapshot = NULL;
+	if (vm->backend)
+		vm->backend->ops->set_guest(vm->backend, NULL, NULL, why);
 	gi_found_deinit(&vm->found);
 	vm->found = (struct gi_found){};
 	account_init(&vm->account);
@@ -106,6 +112,10 @@ static void vm_start_job(struct vm *vm, u64 now_ns)
 	job->old = vm->old;
 	job->lent = vm->lent = vm->state == VM_RUNS && !vm->seeking;
 	job->backend = vm->seeking ? NULL : vm->backend;
+	job->choice = vm->host->choice;
+	job->trap = vm->host->trap;
+	job->device = vm->host->no_device[0] ? NULL : &vm->host->device;
+	memcpy(job->no_kernel, vm->host->no_device, sizeof(job->no_kernel));
 	if (attach_start(vm->host->pool, job)) {
 		job->old = job->backend = NULL;
 		attach_job_destroy(job);
@@ -136,7 +146,7 @@ void vm_look_again(struct vm *vm, u64 now_ns)
 void vm_upkeep(struct vm *vm, u64 now_ns)
 {
 	if (vm->state == VM_RUNS && !vm->job &&
-	    vm->backend->ops->settle(vm->backend) == -EAGAIN)
+	    backend_settle(vm->backend) == -EAGAIN)
 		vm_start_job(vm, now_ns);
 }
 
@@ -153,10 +163,28 @@ static bool vm_suspicious(const struct vm *vm, u64 now_ns)
 	return now_ns - pace->active_ns >= pace->verify_ns;
 }
 
+/*
+ * The module was loaded, or QEMU made the VM, after we had to reach it otherwise.
+ * Opened anew only while nothing is stopped in it.
+ */
+static bool vm_can_upgrade(const struct vm *vm, u64 now_ns)
+{
+	const struct vm_host *host = vm->host;
+
+	return vm->backend && !vm_by_kernel(vm) && !host->no_device[0] &&
+	       vm->kernel_error == -ENOENT && vm->upgrades < VM_UPGRADES &&
+	       !vm_left(vm, now_ns) &&
+	       kernel_device_knows(&host->device, vm->identity.pid);
+}
+
 void vm_tend(struct vm *vm, u64 now_ns)
 {
 	if (vm->job)
 		return;
+	if (vm_can_upgrade(vm, now_ns)) {
+		vm->upgrades++;
+		vm_reopen(vm, now_ns, "monarch.ko has it now");
+	}
 	if (vm->state == VM_RUNS ? vm_suspicious(vm, now_ns) :
 				   now_ns >= vm->retry_ns)
 		vm_start_job(vm, now_ns);
@@ -221,7 +249,7 @@ static void vm_not_found(struct vm *vm, const struct attach_job *job,
 	vm_later(vm, now_ns);
 }
 
-void vm_reopen(struct vm *vm, u64 now_ns)
+void vm_reopen(struct vm *vm, u64 now_ns, const char *why)
 {
 	if (vm->job)
 		return;
@@ -231,7 +259,28 @@ void vm_reopen(struct vm *vm, u64 now_ns)
 	vm->hold_tries = 0;
 	vm->tries = 0;
 	vm->retry_ns = now_ns;
-	vm_set_state(vm, VM_ATTACHING, "its monitor connection broke");
+	vm->lost_ns = 0;
+	vm_set_state(vm, VM_ATTACHING, why);
+}
+
+/* The end of its process is told soon after; only if it is not, look again. */
+static void vm_lost(struct vm *vm, u64 now_ns)
+{
+	if (!vm->lost_ns)
+		vm->lost_ns = now_ns;
+	else if (now_ns - vm->lost_ns >= VM_LOST_NS)
+		vm_reopen(vm, now_ns, "monarch.ko has lost it, though its process lives");
+}
+
+void vm_renew(struct vm *vm, u64 now_ns)
+{
+	if (!vm_by_kernel(vm))
+		return;
+	if (vm->backend->ops->renew(vm->backend, vm->host->quantum_ns) ==
+	    -ENOTCONN)
+		vm_lost(vm, now_ns);
+	else
+		vm->lost_ns = 0;
 }
 
 static bool vm_same_boot(const struct vm *vm, const struct attach_job *job)
@@ -264,19 +313,37 @@ static void vm_looked(struct vm *vm, u64 now_ns, bool changed)
 }
 
 /*
+ * What runs in @vm is vm->found: have it read so from now on.
+ * Return: 0; -errno: it cannot be, as the result of @job then says.
+ */
+static int vm_use_kernel(struct vm *vm, struct attach_job *job)
+{
+	int error = gi_kernel_init(&vm->kernel, &vm->backend->memory,
+				   vm->found.layout, &vm->found.boot);
+
+	if (error)
+		snprintf(job->why, sizeof(job->why),
+			 "its kernel's figures contradict themselves: %s",
+			 strerror(-error));
+	else
+		error = vm->backend->ops->set_guest(vm->backend, &vm->kernel,
+						    &vm->found, job->why);
+	if (error)
+		job->result = ATTACH_NOT_LINUX;
+	return error;
+}
+
+/*
  * The kernel that is known, with what hotplug changed around it: what is stopped
  * in it, by whom, and its history stay.
  */
-static int vm_renew_kernel(struct vm *vm, u64 now_ns)
+static int vm_renew_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 {
-	vm->activity.valid = false;
-	vm->has_running = false;
 	vm->force_walk = true;
 	vm->pace.next_ns = now_ns;
 	vm_looked(vm, now_ns, true);
 	vm->host->event(vm->host, VM_EVENT_STATE, vm, NULL);
-	return gi_kernel_init(&vm->kernel, &vm->backend->memory,
-			      vm->found.layout, &vm->found.boot);
+	return vm_use_kernel(vm, job);
 }
 
 static void vm_trust_again(struct vm *vm, u64 now_ns)
@@ -290,16 +357,6 @@ static void vm_trust_again(struct vm *vm, u64 now_ns)
 	vm->retry_ns = now_ns + VM_FAILING_NS;
 }
 
-static void vm_impossible(struct vm *vm, struct attach_job *job, int error,
-			  u64 now_ns)
-{
-	snprintf(job->why, sizeof(job->why),
-		 "its kernel's figures contradict themselves: %s",
-		 strerror(-error));
-	job->result = ATTACH_NOT_LINUX;
-	vm_not_found(vm, job, now_ns);
-}
-
 /* A kernel is there, and it is a new one. */
 static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 {
@@ -309,10 +366,9 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 	vm_forget_kernel(vm);
 	vm->found = job->found;
 	job->found = (struct gi_found){};
-	error = gi_kernel_init(&vm->kernel, &vm->backend->memory,
-			       vm->found.layout, &vm->found.boot);
+	error = vm_use_kernel(vm, job);
 	if (error) {
-		vm_impossible(vm, job, error, now_ns);
+		vm_not_found(vm, job, now_ns);
 		return;
 	}
 	vm->tries = 0;
@@ -331,6 +387,26 @@ static void vm_take_kernel(struct vm *vm, struct attach_job *job, u64 now_ns)
 	else
 		vm->host->stats.attached++;
 	vm_set_state(vm, VM_RUNS, "");
+}
+
+/* Which backend it is, and why not the other: said once. */
+static void vm_note_backend(struct vm *vm, const struct attach_job *job)
+{
+	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
+	char shown[MONARCH_ESCAPED_SIZE(sizeof(vm->no_kernel))];
+	bool news = !job->no_kernel[0] ||
+		    strcmp(vm->no_kernel, job->no_kernel);
+
+	memcpy(vm->no_kernel, job->no_kernel, sizeof(vm->no_kernel));
+	vm->kernel_error = job->kernel_error;
+	/* what holds for all VMs has been said for all */
+	if (!vm->backend || !news ||
+	    (vm->no_kernel[0] && !strcmp(vm->no_kernel, vm->host->no_device)))
+		return;
+	log_info("VM %s: the %s backend serves it%s%s",
+		 monarch_escape(name, sizeof(name), vm->identity.name),
+		 vm->backend->ops->name, vm->no_kernel[0] ? ": " : "",
+		 monarch_escape(shown, sizeof(shown), vm->no_kernel));
 }
 
 /* What @job, which opened a backend, found out about the monitor. */
@@ -355,21 +431,21 @@ static void vm_sought(struct vm *vm, struct attach_job *job, u64 now_ns)
 	vm_note_monitor(vm, job, now_ns);
 	if (job->result != ATTACH_FOUND || vm->no_monitor[0])
 		return;
-	log_info("VM %s: its monitor can be used now",
-		 monarch_escape(name, sizeof(name), vm->identity.name));
 	attach_let_go(vm->host->pool, vm->backend);
 	vm->backend = job->backend;
 	job->backend = NULL;
+	if (!vm_by_kernel(vm))
+		log_info("VM %s: its monitor can be used now",
+			 monarch_escape(name, sizeof(name), vm->identity.name));
+	vm_note_backend(vm, job);
 	vm_take_kernel(vm, job, now_ns);
 }
 
 /* Other RAM or vCPUs: read as before, but the search was not made yet. */
 static void vm_other_parts(struct vm *vm, struct attach_job *job, u64 now_ns)
 {
-	int error = vm_renew_kernel(vm, now_ns);
-
-	if (error)
-		vm_impossible(vm, job, error, now_ns);
+	if (vm_renew_kernel(vm, job, now_ns))
+		vm_not_found(vm, job, now_ns);
 	vm->look.wanted = true;
 }
 
@@ -377,16 +453,14 @@ static void vm_other_parts(struct vm *vm, struct attach_job *job, u64 now_ns)
 static void vm_other_cpus(struct vm *vm, struct attach_job *job, u64 now_ns)
 {
 	char name[MONARCH_ESCAPED_SIZE(sizeof(vm->identity.name))];
-	int error;
 
 	log_info("VM %s: has %u CPUs online now",
 		 monarch_escape(name, sizeof(name), vm->identity.name),
 		 job->found.boot.nr_cpus);
 	vm->found.boot = job->found.boot;
 	vm_trust_again(vm, now_ns);
-	error = vm_renew_kernel(vm, now_ns);
-	if (error)
-		vm_impossible(vm, job, error, now_ns);
+	if (vm_renew_kernel(vm, job, now_ns))
+		vm_not_found(vm, job, now_ns);
 }
 
 static void vm_looked_again(struct vm *vm, struct attach_job *job, u64 now_ns)
@@ -419,8 +493,10 @@ void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns)
 	}
 	vm->backend = job->backend;
 	job->backend = NULL;
-	if (job->opened)
+	if (job->opened) {
 		vm_note_monitor(vm, job, now_ns);
+		vm_note_backend(vm, job);
+	}
 	if (vm->lent)
 		vm_looked_again(vm, job, now_ns);
 	else if (job->result == ATTACH_FOUND)

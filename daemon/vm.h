@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One managed VM: who it is, how far attaching has come, its kernel, its last
- * two snapshots, and what is to be stopped in it.
+ * snapshot, and what is to be stopped in it.
  *
  *   attaching -> running       a Linux kernel was found: sampled each quantum
  *             -> booting       not yet: tried again each second, then slower
@@ -20,11 +20,9 @@
 
 #include "account.h"
 #include "attach.h"
+#include "kernel_device.h"
 #include "stats.h"
 #include "table.h"
-
-#define VM_MAX_PROCESSES	32768u
-#define VM_MAX_THREADS		65536u
 
 enum vm_state {
 	VM_ATTACHING,
@@ -43,7 +41,9 @@ enum vm_event { VM_EVENT_STATE, VM_EVENT_STOPPED, VM_EVENT_RESUMED };
 /**
  * struct vm_host - what all VMs share
  * @quantum_ns: of the loop
- * @plan: scratch
+ * @choice, @trap: as in attach_job
+ * @device: of the module, for the VMs that it serves
+ * @no_device: why it is not open, "" if it is
  * @event: told of changes; @proc is NULL for VM_EVENT_STATE
  */
 struct vm_host {
@@ -51,9 +51,12 @@ struct vm_host {
 	struct vms *vms;
 	struct attach_pool *pool;
 	struct gi_find_options find;
+	enum backend_choice choice;
+	bool trap;
+	struct kernel_device device;
+	char no_device[BACKEND_WHY_LEN];
 	struct stats stats;
 	u64 quantum_ns;
-	struct gi_plan plan;
 	void (*event)(struct vm_host *host, enum vm_event event, struct vm *vm,
 		      struct proc *proc);
 };
@@ -92,13 +95,16 @@ struct vm_look {
  * struct vm - a VM
  * @why: about @state, for a person; like @no_monitor, it may quote a VM's name,
  *	and is escaped by who shows it
- * @no_monitor: why there is none, "" if there is; @monitor_later: there may be
+ * @no_monitor: why there is none, "" if there is or none is needed;
+ *	@monitor_later: there may be
  * @monitor_ns: no other try for one before this, @monitor_tries: so far
+ * @no_kernel, @kernel_error: why the kernel backend does not serve it
+ * @upgrades: how often it was opened anew for the kernel backend
+ * @lost_ns: since when the module says that it is gone, 0: it does not
  * @lent: the running job uses @backend, which stays ours: for reading
  * @seeking: the running job opens another backend, with a monitor perhaps
  * @old: a backend that the next job lets go
- * @current: which of @snapshots is valid
- * @running: per CPU, index of the running process in the snapshot
+ * @snapshot: the backend's, NULL: none yet
  * @scan: look for orphans in the next snapshot
  * @owes: its kernel was forgotten while processes of it were, or might be,
  *	stopped; until another look at the guest
@@ -116,6 +122,10 @@ struct vm {
 	bool monitor_later;
 	u64 monitor_ns;
 	u32 monitor_tries;
+	char no_kernel[BACKEND_WHY_LEN];
+	int kernel_error;
+	u32 upgrades;
+	u64 lost_ns;
 	struct attach_job *job;
 	bool lent;
 	bool seeking;
@@ -124,12 +134,7 @@ struct vm {
 	struct backend *backend, *old;
 	struct gi_found found;
 	struct gi_kernel kernel;
-	struct gi_snapshot snapshots[2];
-	u32 current;
-	bool has_snapshot;
-	struct gi_activity activity;
-	u32 running[GI_MAX_CPUS];
-	bool has_running;
+	const struct gi_snapshot *snapshot;
 	struct account account;
 	struct vm_pace pace;
 	struct vm_look look;
@@ -164,8 +169,17 @@ void vm_upkeep(struct vm *vm, u64 now_ns);
 /* Have a job look whether the kernel is still the one that was found. */
 void vm_look_again(struct vm *vm, u64 now_ns);
 
-/* The way to @vm broke though it lives: find another. */
-void vm_reopen(struct vm *vm, u64 now_ns);
+/* The way to @vm broke though it lives, or there is a better: find another. */
+void vm_reopen(struct vm *vm, u64 now_ns, const char *why);
+
+/* Each quantum: whoever keeps a lease for @vm hears that we are alive. */
+void vm_renew(struct vm *vm, u64 now_ns);
+
+/* Is it reached through the module? */
+static inline bool vm_by_kernel(const struct vm *vm)
+{
+	return vm->backend && vm->backend->ops->renew;
+}
 
 /* @vm's job is done; takes @job. */
 void vm_attached(struct vm *vm, struct attach_job *job, u64 now_ns);
@@ -175,7 +189,6 @@ const char *vm_no_edit(const struct vm *vm);
 
 /* sample.c: bring the table up to date, if it is time. */
 void vm_sample(struct vm *vm, u64 now_ns);
-void vm_sample_deinit(struct vm *vm);
 
 /* classify.c: put into their sets those processes that are new or renamed. */
 void vm_classify(struct vm *vm, struct policies *policies);

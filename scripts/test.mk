@@ -17,7 +17,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	bench demo clean unit-run fuzzers fuzz-programs lab check-lab check-kmod
 
 help:
-	@sed -n 's/^## //p' Makefile scripts/test.mk
+	@sed -n 's/^## //p' Makefile scripts/test.mk scripts/install.mk
 
 ## make                build monarchd, monarchctl, monarch-guestinfo
 ## make demo           two VMs, an indexer and a web server: what Monarch does (8 minutes)

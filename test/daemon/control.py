@@ -21,11 +21,12 @@ def case_vms_by_name_and_uuid(lab):
         expect(vm["uuid"] == uuid, "uuid %s, libvirt says %s", vm["uuid"], uuid)
         expect(abs(vm["ram_bytes"] - (256 << 20)) < 4 << 20, "RAM: %s", vm)
         expect(not vm["hint"], "a VM with shared memory needs no hint: %s", vm["hint"])
+        expect(vm["backend"] == "qemu" and vm["no_kernel_why"], "not the qemu backend, or why? %s", vm)
         for name in (uuid, vm["pid"]):
             found = lab.json("ps", name)[0]["processes"]
             expect(any(process["pid"] == 1 for process in found), "no pid 1 in VM %s", name)
     table = lab.done("vms").split("\n")
-    expect(table[0].split()[:3] == ["NAME", "STATE", "KERNEL"], "heading: %s", table[0])
+    expect(table[0].split()[:4] == ["NAME", "STATE", "BY", "KERNEL"], "heading: %s", table[0])
     expect(sum("running" in row for row in table) == 2, "expected two rows: %s", table)
 
 

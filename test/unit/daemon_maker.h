@@ -13,7 +13,9 @@
 
 #include "../../daemon/bus.h"
 #include "../../daemon/clock.h"
+#include "../../daemon/held_edit.h"
 #include "../../daemon/manager.h"
+#include "../../daemon/walk.h"
 #include "../core/fake_guest.c"
 
 /**
@@ -27,6 +29,7 @@ struct daemon {
 	struct manager manager;
 	struct fake_guest guest;
 	struct backend backend;
+	struct walk walk;
 	struct vm *vm;
 	u64 tasks[8];
 	u32 nr_tasks;
@@ -99,6 +102,28 @@ static int fake_registers(struct backend *backend, struct gi_vcpu_regs *ret,
 	return -ENOTCONN;
 }
 
+static int fake_set_guest(struct backend *backend,
+			  const struct gi_kernel *kernel,
+			  const struct gi_found *found,
+			  char why[BACKEND_WHY_LEN])
+{
+	walk_set_guest(&daemon_of(backend)->walk, kernel);
+	return 0;
+}
+
+static int fake_sample(struct backend *backend, bool full,
+		       struct backend_sample *ret)
+{
+	return walk_sample(&daemon_of(backend)->walk, full, ret);
+}
+
+static int fake_edit(struct backend *backend, struct backend_target *targets,
+		     u32 nr, struct backend_edit *ret)
+{
+	return held_edit(backend, daemon_of(backend)->walk.kernel, targets, nr,
+			 ret);
+}
+
 static int fake_times(struct backend *backend, struct vcpu_time *ret, u32 max,
 		      u32 *ret_nr)
 {
@@ -113,20 +138,24 @@ static u64 fake_last_hold(struct backend *backend)
 
 static void fake_destroy(struct backend *backend)
 {
+	walk_set_guest(&daemon_of(backend)->walk, NULL);
 }
 
 static const struct backend_ops fake_ops = {
 	.name = "fake",
-	.hold = fake_hold,
-	.apply = fake_backend_apply,
-	.release = fake_release,
+	.registers = fake_registers,
+	.set_guest = fake_set_guest,
+	.sample = fake_sample,
+	.edit = fake_edit,
+	.vcpu_times = fake_times,
 	.settle = fake_settle,
 	.prepare = fake_prepare,
 	.adopt = fake_adopt,
-	.registers = fake_registers,
-	.vcpu_times = fake_times,
-	.last_hold_ns = fake_last_hold,
 	.destroy = fake_destroy,
+	.hold = fake_hold,
+	.apply = fake_backend_apply,
+	.release = fake_release,
+	.last_hold_ns = fake_last_hold,
 };
 
 static void daemon_event(struct vm_host *host, enum vm_event event,
@@ -169,12 +198,14 @@ static void daemon_make_vm(struct daemon *daemon)
 	daemon->backend.ops = &fake_ops;
 	daemon->backend.memory = daemon->guest.mem;
 	daemon->backend.nr_vcpus = FAKE_CPUS;
+	daemon->backend.accounting = "guest";
 	vm->backend = &daemon->backend;
 	vm->found.layout = malloc(sizeof(*vm->found.layout));
 	*vm->found.layout = daemon->guest.layout;
 	vm->kernel = daemon->guest.kernel;
 	vm->kernel.mem = &daemon->backend.memory;
 	vm->kernel.layout = vm->found.layout;
+	walk_set_guest(&daemon->walk, &vm->kernel);
 	vm->state = VM_RUNS;
 	vm->scan = true;
 	strcpy(vm->found.release, "6.1-fake");
@@ -191,6 +222,8 @@ static struct daemon *daemon_create(void)
 	table_init(&manager->host.table);
 	TAILQ_INIT(&manager->vms);
 	manager->host.event = daemon_event;
+	manager->host.choice = BACKEND_QEMU;
+	strcpy(manager->host.no_device, "this is a test");
 	manager->host.quantum_ns = 10 * NS_PER_MS;
 	manager->options.quantum_ns = 10 * NS_PER_MS;
 	manager->options.config_dir = "/nonexistent";

@@ -451,7 +451,7 @@ static void test_exit_owing(void **state)
 	daemon_ticks(daemon, 2);
 	manager_suspend(&daemon->manager, daemon_proc(daemon, INDEXER));
 	daemon_ticks(daemon, 3);
-	vm_reopen(daemon->vm, daemon->manager.now_ns);
+	vm_reopen(daemon->vm, daemon->manager.now_ns, "broke");
 	daemon->vm->retry_ns = U64_MAX;
 	daemon->vm->state = VM_NOT_LINUX;
 	assert_false(exits(daemon, 0));
@@ -471,7 +471,7 @@ static void test_exit_others(void **state)
 		struct daemon *daemon = daemon_create();
 
 		daemon_ticks(daemon, 2);
-		vm_reopen(daemon->vm, daemon->manager.now_ns);
+		vm_reopen(daemon->vm, daemon->manager.now_ns, "broke");
 		daemon->vm->retry_ns = U64_MAX;
 		daemon->vm->state = states[i];
 		assert_true(exits(daemon, 0));
