@@ -307,7 +307,7 @@ static bool snapshots_same(const struct gi_snapshot *a,
 }
 
 /* The table is newer than our copy: copy it. */
-static int sample_take(struct kernel_backend *kernel,
+static int sample_take(struct kernel_backend *kernel, bool full,
 		       struct backend_sample *ret)
 {
 	struct gi_snapshot *next = &kernel->snapshots[!kernel->current];
@@ -317,7 +317,8 @@ static int sample_take(struct kernel_backend *kernel,
 
 	if (error)
 		return error;
-	ret->all = !kernel->has_snapshot || !snapshots_same(last, next);
+	ret->all = full || !kernel->has_snapshot ||
+		   !snapshots_same(last, next);
 	kernel->current = !kernel->current;
 	kernel->has_snapshot = true;
 	kernel->sequence = head.sequence;
@@ -341,7 +342,7 @@ static int kernel_sample(struct backend *backend, bool full,
 		error = -(int)head.error;
 	if (!error && (!kernel->has_snapshot ||
 		       head.sequence != kernel->sequence))
-		error = sample_take(kernel, ret);
+		error = sample_take(kernel, full, ret);
 	ret->snapshot = &kernel->snapshots[kernel->current];
 	return kernel_error(error);
 }
