@@ -272,9 +272,10 @@ static void vm_lost(struct vm *vm, u64 now_ns)
 		vm_reopen(vm, now_ns, "monarch.ko has lost it, though its process lives");
 }
 
+/* Where the kernel was lost sight of, the lease frees what is stopped in it. */
 void vm_renew(struct vm *vm, u64 now_ns)
 {
-	if (!vm_by_kernel(vm))
+	if (!vm_by_kernel(vm) || vm->state != VM_RUNS)
 		return;
 	if (vm->backend->ops->renew(vm->backend, vm->host->quantum_ns) ==
 	    -ENOTCONN)

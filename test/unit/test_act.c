@@ -480,6 +480,32 @@ static void test_exit_others(void **state)
 	}
 }
 
+static u32 renewals;
+
+static int count_renewal(struct backend *backend, u64 quantum_ns)
+{
+	renewals++;
+	return 0;
+}
+
+/* What is stopped in a kernel lost sight of is freed by whoever keeps a lease. */
+static void test_lease_of_the_lost(void **state)
+{
+	struct daemon *daemon = daemon_create();
+	struct backend_ops ops = fake_ops;
+
+	ops.renew = count_renewal;
+	daemon->backend.ops = &ops;
+	daemon_ticks(daemon, 3);
+	assert_int_equal(renewals, 3);
+	daemon->vm->state = VM_NOT_LINUX;
+	daemon->vm->retry_ns = U64_MAX;
+	daemon_ticks(daemon, 3);
+	assert_int_equal(renewals, 3);
+	daemon->vm->state = VM_RUNS;
+	daemon_destroy(daemon);
+}
+
 /* A process that exits while it is stopped leaves nothing behind. */
 static void test_dies_stopped(void **state)
 {
@@ -562,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_exit_before_scan),
 		cmocka_unit_test(test_exit_owing),
 		cmocka_unit_test(test_exit_others),
+		cmocka_unit_test(test_lease_of_the_lost),
 		cmocka_unit_test(test_dies_stopped),
 		cmocka_unit_test(test_gone_unseen),
 		cmocka_unit_test(test_hostile_lists),
