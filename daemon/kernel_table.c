@@ -10,54 +10,6 @@
 #define TABLE_TRIES	1000
 #define TABLE_SPINS	100
 
-/* The records are the core's own, so that they can be copied as they are. */
-#define SAME(ours, member, theirs, its) \
-	_Static_assert(offsetof(struct ours, member) == \
-		       offsetof(struct theirs, its) && \
-		       sizeof(((struct ours *)0)->member) == \
-		       sizeof(((struct theirs *)0)->its), #member)
-
-_Static_assert(sizeof(struct gi_process) == sizeof(struct monarch_process),
-	       "process");
-SAME(gi_process, task, monarch_process, task);
-SAME(gi_process, start_time, monarch_process, start_time);
-SAME(gi_process, runtime_ns, monarch_process, runtime_ns);
-SAME(gi_process, utime_ns, monarch_process, utime_ns);
-SAME(gi_process, stime_ns, monarch_process, stime_ns);
-SAME(gi_process, pgd, monarch_process, pgd);
-SAME(gi_process, mm, monarch_process, mm);
-SAME(gi_process, signal, monarch_process, signal);
-SAME(gi_process, cred, monarch_process, cred);
-SAME(gi_process, parent_task, monarch_process, parent_task);
-SAME(gi_process, pid, monarch_process, pid);
-SAME(gi_process, parent, monarch_process, parent);
-SAME(gi_process, uid, monarch_process, uid);
-SAME(gi_process, gid, monarch_process, gid);
-SAME(gi_process, state, monarch_process, state);
-SAME(gi_process, flags, monarch_process, task_flags);
-SAME(gi_process, first_thread, monarch_process, first_thread);
-SAME(gi_process, nr_threads, monarch_process, nr_threads);
-SAME(gi_process, exit_state, monarch_process, exit_state);
-SAME(gi_process, stopped, monarch_process, stopped);
-SAME(gi_process, comm, monarch_process, comm);
-
-_Static_assert(sizeof(struct gi_thread) == sizeof(struct monarch_thread),
-	       "thread");
-SAME(gi_thread, task, monarch_thread, task);
-SAME(gi_thread, start_time, monarch_thread, start_time);
-SAME(gi_thread, runtime_ns, monarch_thread, runtime_ns);
-SAME(gi_thread, utime_ns, monarch_thread, utime_ns);
-SAME(gi_thread, stime_ns, monarch_thread, stime_ns);
-SAME(gi_thread, pid, monarch_thread, pid);
-SAME(gi_thread, state, monarch_thread, state);
-SAME(gi_thread, flags, monarch_thread, task_flags);
-SAME(gi_thread, cpu, monarch_thread, cpu);
-SAME(gi_thread, process, monarch_thread, process);
-SAME(gi_thread, on_cpu, monarch_thread, on_cpu);
-SAME(gi_thread, on_rq, monarch_thread, on_rq);
-SAME(gi_thread, exit_state, monarch_thread, exit_state);
-SAME(gi_thread, stopped, monarch_thread, stopped);
-
 /* ---- seq ---- */
 
 static u32 seq_begin(const u32 *seq)
